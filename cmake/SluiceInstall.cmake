@@ -1,0 +1,58 @@
+# install(): headers, library, CMake package and pkg-config file. Nothing installed holds an absolute path, so that
+# the whole prefix may be moved.
+
+include(CMakePackageConfigHelpers)
+
+set(sluice_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/sluice")
+
+# From the folder of sluice.pc to the prefix, however deep the library folder lies. A packager's absolute library
+# folder stays absolute.
+set(sluice_pc_prefix "\${pcfiledir}")
+string(REGEX MATCHALL "[^/]+" parts "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+foreach(part IN LISTS parts)
+  string(APPEND sluice_pc_prefix "/..")
+endforeach()
+foreach(folder LIBDIR INCLUDEDIR)
+  set(sluice_pc_${folder} "\${prefix}/${CMAKE_INSTALL_${folder}}")
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${folder}}")
+    set(sluice_pc_${folder} "${CMAKE_INSTALL_${folder}}")
+  endif()
+endforeach()
+
+set(sluice_pc_cflags "")
+set(sluice_pc_requires "")
+set(sluice_pc_libs "-pthread")
+if(BUILD_SHARED_LIBS)
+  set(sluice_pc_cflags " -DSLUICE_SHARED")
+endif()
+set(sluice_llhttp_folded ON)
+if(LLHTTP_TARGET)
+  set(sluice_llhttp_folded OFF)
+  if(LLHTTP_TARGET MATCHES "PkgConfig")
+    set(sluice_pc_requires "libllhttp >= 9.2.1")
+  else()
+    string(APPEND sluice_pc_libs " -lllhttp")
+  endif()
+endif()
+
+configure_file("${PROJECT_SOURCE_DIR}/cmake/sluice.pc.in" "${PROJECT_BINARY_DIR}/generated/sluice.pc" @ONLY)
+configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/sluiceConfig.cmake.in"
+  "${PROJECT_BINARY_DIR}/generated/sluiceConfig.cmake" INSTALL_DESTINATION "${sluice_cmake_dir}"
+  NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/generated/sluiceConfigVersion.cmake"
+  VERSION ${PROJECT_VERSION} COMPATIBILITY SameMinorVersion)
+
+if(SLUICE_INSTALL)
+  install(TARGETS sluice EXPORT sluiceTargets
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+  install(EXPORT sluiceTargets NAMESPACE sluice:: DESTINATION "${sluice_cmake_dir}")
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/sluice" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+    FILES_MATCHING PATTERN "*.hpp")
+  install(FILES "${PROJECT_BINARY_DIR}/generated/sluiceConfig.cmake"
+    "${PROJECT_BINARY_DIR}/generated/sluiceConfigVersion.cmake" "${PROJECT_SOURCE_DIR}/cmake/Findllhttp.cmake"
+    DESTINATION "${sluice_cmake_dir}")
+  install(FILES "${PROJECT_BINARY_DIR}/generated/sluice.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+  install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+endif()

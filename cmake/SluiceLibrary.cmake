@@ -1,0 +1,83 @@
+# The library: every src/**/*.cpp, with llhttp folded in.
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(llhttp MODULE REQUIRED)
+
+file(GLOB_RECURSE sluice_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*.cpp")
+
+# llhttp in source form becomes part of the library. Every name of it gets a prefix, so that a program may link an
+# llhttp of its own beside a static sluice; in a shared one they are hidden as well.
+if(LLHTTP_SOURCES)
+  set(sluice_llhttp_names "")
+  foreach(source IN LISTS LLHTTP_SOURCES)
+    file(READ "${source}" text)
+    string(REGEX MATCHALL "llhttp_[A-Za-z0-9_]+" names "${text}")
+    list(APPEND sluice_llhttp_names ${names})
+    list(REMOVE_DUPLICATES sluice_llhttp_names)
+  endforeach()
+  list(SORT sluice_llhttp_names)
+  list(TRANSFORM sluice_llhttp_names REPLACE "(.+)" "#define \\1 sluice_\\1\n")
+  list(JOIN sluice_llhttp_names "" text)
+  set(sluice_llhttp_header "${PROJECT_BINARY_DIR}/generated/llhttp_names.h")
+  file(CONFIGURE OUTPUT "${sluice_llhttp_header}" CONTENT "${text}" @ONLY)
+  set(sluice_llhttp_use
+    -include "${sluice_llhttp_header}" -isystem "${LLHTTP_INCLUDE_DIR}" -DLLHTTP_STRICT_MODE=1)
+
+  add_library(sluice_llhttp OBJECT ${LLHTTP_SOURCES})
+  target_compile_options(sluice_llhttp PRIVATE
+    ${sluice_llhttp_use} -O3 -w $<$<BOOL:${SLUICE_SSE42}>:-msse4.2> ${sluice_sanitize_flags})
+  set_target_properties(sluice_llhttp PROPERTIES
+    C_STANDARD 99 C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
+endif()
+
+# sluice_library(NAME): one build of the library. Several may stand side by side (see tests/CMakeLists.txt).
+function(sluice_library name)
+  add_library(${name} ${ARGN} ${sluice_sources})
+  target_compile_features(${name} PUBLIC cxx_std_23)
+  target_include_directories(${name}
+    PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>"
+    PRIVATE "${PROJECT_SOURCE_DIR}/src")
+  target_link_libraries(${name} PUBLIC Threads::Threads)
+  if(TARGET sluice_llhttp)
+    target_sources(${name} PRIVATE $<TARGET_OBJECTS:sluice_llhttp>)
+    # Only http/parser.cpp includes llhttp.h.
+    set_source_files_properties("${PROJECT_SOURCE_DIR}/src/http/parser.cpp" TARGET_DIRECTORY ${name} PROPERTIES
+      COMPILE_OPTIONS "${sluice_llhttp_use}")
+  else()
+    target_link_libraries(${name} PRIVATE ${LLHTTP_TARGET})
+  endif()
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+    -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual $<$<BOOL:${SLUICE_WERROR}>:-Werror>)
+  if(sluice_sanitize_flags)
+    target_compile_options(${name} PUBLIC "$<BUILD_INTERFACE:${sluice_sanitize_flags}>")
+    target_link_options(${name} PUBLIC "$<BUILD_INTERFACE:${sluice_sanitize_flags}>")
+  endif()
+  set_target_properties(${name} PROPERTIES
+    CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+
+  get_target_property(kind ${name} TYPE)
+  if(kind STREQUAL "SHARED_LIBRARY")
+    # What the headers declare is exported, everything else stays inside.
+    target_compile_definitions(${name} PUBLIC SLUICE_SHARED)
+    target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-semantic-interposition>)
+    target_link_options(${name} PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/sluice.map")
+    set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/sluice.map")
+  endif()
+endfunction()
+
+sluice_library(sluice)
+add_library(sluice::sluice ALIAS sluice)
+if(SLUICE_PLANTED)
+  target_compile_definitions(sluice PUBLIC "$<BUILD_INTERFACE:SLUICE_PLANTED>")
+endif()
+
+# Tests and benchmarks reach inside, where a shared library exports nothing: they link a static one.
+if(SLUICE_BUILD_TESTS OR SLUICE_BUILD_BENCH)
+  if(BUILD_SHARED_LIBS)
+    sluice_library(sluice_inside STATIC EXCLUDE_FROM_ALL)
+  else()
+    add_library(sluice_inside ALIAS sluice)
+  endif()
+endif()
