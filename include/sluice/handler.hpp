@@ -1,0 +1,182 @@
+// handler.hpp: the shapes a handler may have, and the handles it answers through.
+//
+// Every shape is an adapter over one path, void(const Request&, Responder). The first line of each type says
+// on which thread it may be used.
+#pragma once
+
+#include <atomic>
+#include <concepts>
+#include <exception>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <sluice/message.hpp>
+
+namespace sluice {
+
+/// What became of an answer.
+enum class Sent : std::uint8_t {
+  accepted,  // this is the request's one outcome
+  too_late,  // it already had one: an earlier answer, a spent budget, a client that has left
+  used_up,   // this handle was used, moved from or never valid
+};
+
+namespace detail {
+/// Any thread. One pin on an exchange; nulls itself atomically, so that misuse from two threads is harmless.
+class Handle {
+ public:
+  Handle() noexcept = default;
+  Handle(Handle&& other) noexcept : exchange_{other.take()} {}
+  Handle& operator=(Handle&& other) noexcept;
+  ~Handle();
+
+  Exchange* take() noexcept { return exchange_.exchange(nullptr, std::memory_order_acq_rel); }
+  Exchange* peek() const noexcept { return exchange_.load(std::memory_order_acquire); }
+
+ private:
+  friend class Exchange;
+  explicit Handle(Exchange* exchange) noexcept : exchange_{exchange} {}
+  std::atomic<Exchange*> exchange_{nullptr};
+};
+
+Sent answer(Handle& handle, Response&& response) noexcept;
+Sent fail(Handle& handle, Problem&& problem) noexcept;
+Sent fail(Handle& handle, std::exception_ptr error) noexcept;
+}  // namespace detail
+
+/// Any thread. The success callback of a split pair; use once.
+class Respond {
+ public:
+  Sent operator()(Response response) noexcept { return detail::answer(handle_, std::move(response)); }
+  explicit operator bool() const noexcept { return handle_.peek() != nullptr; }
+
+ private:
+  friend class Responder;
+  explicit Respond(detail::Handle&& handle) noexcept : handle_{std::move(handle)} {}
+  detail::Handle handle_;
+};
+
+/// Any thread. The failure callback of a split pair; use once.
+class Raise {
+ public:
+  Sent operator()(Problem problem) noexcept { return detail::fail(handle_, std::move(problem)); }
+  Sent operator()(std::exception_ptr error) noexcept { return detail::fail(handle_, std::move(error)); }
+  explicit operator bool() const noexcept { return handle_.peek() != nullptr; }
+
+ private:
+  friend class Responder;
+  explicit Raise(detail::Handle&& handle) noexcept : handle_{std::move(handle)} {}
+  detail::Handle handle_;
+};
+
+/// Any thread. Answers one request, once. Dropped unanswered, it gives the client a 500 at once.
+///   Lifetime: while it lives the Request and its views live, and the request's permit stays taken.
+class Responder {
+ public:
+  /// Answers the request and uses up this responder; the request's views may end here.
+  ///   Cost: off the loop one mailbox post; no allocation of its own.
+  Sent respond(Response response) noexcept { return detail::answer(handle_, std::move(response)); }
+  /// Fails the request: the error boundary renders the problem.
+  Sent raise(Problem problem) noexcept { return detail::fail(handle_, std::move(problem)); }
+  /// Fails the request with 500 (or with the Problem inside); the text goes to the log hook only.
+  Sent raise(std::exception_ptr error) noexcept { return detail::fail(handle_, std::move(error)); }
+
+  /// Two handles in place of one; the first to be used decides.
+  std::pair<Respond, Raise> split() &&;
+  /// Lets `edit` see and change every answer given through a handle of this request, problems included.
+  ///   Thread: runs on the answering thread, before the answer is claimed. Edits run in reverse order.
+  ///   Cost:   one allocation.
+  Responder&& edit(std::move_only_function<void(Response&)> edit) &&;
+  explicit operator bool() const noexcept { return handle_.peek() != nullptr; }
+
+ private:
+  friend class detail::Exchange;
+  explicit Responder(detail::Handle&& handle) noexcept : handle_{std::move(handle)} {}
+  detail::Handle handle_;
+};
+
+/// Where a handler runs.
+enum class Runs : std::uint8_t {
+  on_loop,        // returns its answer on the loop; must not block
+  answers_later,  // starts on the loop, answers when and from where it likes; must not block either
+  on_pool,        // on a thread of the blocking-work pool
+};
+
+namespace detail {
+template <class R>
+concept Answer = std::convertible_to<R, Response> || std::convertible_to<R, std::expected<Response, Problem>>;
+template <class F>
+concept Returns = std::invocable<F&, const Request&> && Answer<std::invoke_result_t<F&, const Request&>>;
+template <class F>
+concept TakesResponder = std::invocable<F&, const Request&, Responder>;
+template <class F>
+concept TakesPair = std::invocable<F&, const Request&, Respond, Raise>;
+}  // namespace detail
+
+/// What may be registered as a handler: Response(const Request&), std::expected<Response, Problem>(const Request&),
+/// void(const Request&, Responder) or void(const Request&, Respond, Raise).
+template <class F>
+concept HandlerFunction = detail::Returns<F> || detail::TakesResponder<F> || detail::TakesPair<F>;
+
+/// A handler of any shape, and where it runs.
+///   Thread: called from several threads at once; what it captures must allow that.
+class Handler {
+ public:
+  template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, Handler> && HandlerFunction<std::decay_t<F>>)
+  Handler(F&& function)  // NOLINT: implicit by intent, app.get("/", lambda)
+      : Handler{std::forward<F>(function),
+                detail::Returns<std::decay_t<F>> ? Runs::on_loop : Runs::answers_later} {}
+
+  template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, Handler> && HandlerFunction<std::decay_t<F>>)
+  Handler(F&& function, Runs runs) : runs_{runs} {
+    using D = std::decay_t<F>;
+    if constexpr (detail::Returns<D>) {
+      call_ = [f = std::forward<F>(function)](const Request& request, Responder responder) mutable {
+        using R = std::invoke_result_t<D&, const Request&>;
+        if constexpr (std::convertible_to<R, Response>) {
+          responder.respond(f(request));
+        } else {
+          std::expected<Response, Problem> result = f(request);
+          if (result) responder.respond(*std::move(result));
+          else responder.raise(std::move(result).error());
+        }
+      };
+    } else if constexpr (detail::TakesResponder<D>) {
+      call_ = std::forward<F>(function);
+    } else {
+      call_ = [f = std::forward<F>(function)](const Request& request, Responder responder) mutable {
+        auto [respond, raise] = std::move(responder).split();
+        f(request, std::move(respond), std::move(raise));
+      };
+    }
+  }
+
+  /// The same handler, marked to run elsewhere.
+  Handler(Handler&& handler, Runs runs) noexcept : call_{std::move(handler.call_)}, runs_{runs} {}
+
+  Runs runs() const noexcept { return runs_; }
+  void operator()(const Request& request, Responder responder) { call_(request, std::move(responder)); }
+
+ private:
+  std::move_only_function<void(const Request&, Responder)> call_;
+  Runs runs_ = Runs::on_loop;
+};
+
+/// Marks a handler as blocking: it runs on the pool, behind its lane's queue and permits.
+template <class F>
+  requires HandlerFunction<std::decay_t<F>>
+Handler blocking(F&& function) {
+  return Handler{std::forward<F>(function), Runs::on_pool};
+}
+
+/// Wraps a handler in another. Runs where the wrapped handler runs; the router sees to that.
+///   Example: [](Handler next) { return [next = std::move(next)](const Request& q, Responder r) mutable {
+///              next(q, std::move(r).edit([](Response& a) { a.header("X-Frame-Options", "DENY"); })); }; }
+using Middleware = std::function<Handler(Handler)>;
+
+}  // namespace sluice

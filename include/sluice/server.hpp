@@ -1,0 +1,141 @@
+// server.hpp: a server from its options to its last connection. Owns its loops, its pool and its sockets; touches
+// no signal, no environment variable, no standard stream.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sluice/admission.hpp>
+#include <sluice/router.hpp>
+
+namespace sluice {
+
+/// Which kernel interface moves the bytes. `automatic` takes the best this build and kernel have.
+enum class Backend : std::uint8_t { automatic, epoll, io_uring };
+
+unsigned default_loops() noexcept;              // one per core this process may use
+unsigned default_pool_threads() noexcept;       // max(16, 4 x cores)
+std::uint32_t default_connections_max() noexcept;  // min(10,000, half of the fd limit)
+
+/// Every bound of the server. None is 0 or infinite by default; 0 is refused at start.
+struct Limits {
+  std::uint32_t connections_max = default_connections_max();
+  std::uint32_t connection_in_flight_max = 16;     // requests of one connection that still hold a permit
+  std::chrono::milliseconds head_timeout{10'000};  // from the first byte to the end of the head, absolute
+  std::uint32_t head_bytes_max = 16 * 1024;        // request line and fields; up to 65,535
+  std::uint32_t head_fields_max = 100;             // up to 128
+  std::uint32_t target_bytes_max = 8 * 1024;
+  std::uint64_t body_bytes_max = 1024 * 1024;      // per request, unless its route says otherwise
+  std::chrono::milliseconds body_timeout{60'000};  // the whole body, absolute
+  std::uint32_t body_rate_min = 240;               // bytes per second, judged after body_grace
+  std::chrono::milliseconds body_grace{5'000};
+  std::chrono::milliseconds idle_timeout{60'000};  // keep-alive connection without a request
+  std::chrono::milliseconds write_timeout{10'000}; // response bytes waiting and none taken
+  std::uint32_t output_high_water = 64 * 1024;     // bytes; no further pipelined request is parsed above it
+  std::uint32_t pipelined_max = 16;                // requests answered per connection and turn
+  std::uint32_t pipelined_bytes_max = 64 * 1024;   // bytes kept behind a request in progress; then reads pause
+  std::chrono::milliseconds linger_timeout{2'000}; // after an error, reading what the client still sends
+  std::uint32_t linger_bytes_max = 64 * 1024;      // also: largest refused body that is read and thrown away
+  std::uint64_t buffered_bytes_max = 256ull * 1024 * 1024;  // all connections
+  std::chrono::milliseconds drain_timeout{30'000};
+  std::chrono::milliseconds drain_grace{100};      // an idle connection lives so long after drain began
+};
+
+/// One event for the log hook. Views live for the call.
+struct LogEvent {
+  enum class Level : std::uint8_t { info, warning, error };
+  Level level = Level::info;
+  std::string_view what;    // stable, machine-readable: "handler_threw", "backend", ...
+  std::string_view route;   // the route's pattern, or empty
+  std::string_view detail;  // free text; may hold an exception's message
+};
+
+struct ServerOptions {
+  /// "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:80", "unix:/run/app.sock", "unix:@name" (abstract). Port 0: the kernel's
+  /// choice, see Server::addresses().
+  std::vector<std::string> listen = {"127.0.0.1:8080"};
+  unsigned loops = default_loops();
+  unsigned pool_threads = default_pool_threads();
+  Backend backend = Backend::automatic;
+  Limits limits{};
+  std::uint32_t unix_mode = 0600;  // of a unix socket's path
+  /// A client that closes its sending side, with nothing more to be read, counts as having lost interest: a request
+  /// that waits in a queue is dropped and the stop token of a running one fires; its answer is sent all the same.
+  /// false: only a reset or a failed write counts.
+  bool half_close_cancels = true;
+  /// Renders a problem; default is application/problem+json. Thread: any. Must not throw.
+  std::function<Response(const Request&, const Problem&)> render_problem{};
+  /// Called once per error and for a few life-cycle events. Thread: any. Must not throw or block.
+  std::function<void(const LogEvent&)> log{};
+};
+
+/// What the server runs with, for the log of whoever starts it.
+struct Report {
+  std::string backend{};
+  unsigned cores = 0, loops = 0, pool_threads = 0;
+  std::vector<std::string> addresses{};
+  std::vector<std::pair<std::string, std::uint64_t>> limits{};  // name with unit -> value, every one of them
+  struct Lane {
+    std::string name{};
+    std::string runs{};  // "loop", "later" or "pool"
+    std::uint64_t in_flight_max, reserved, queue_depth_max, queue_timeout_ms, budget_ms;
+  };
+  std::vector<Lane> lanes{};
+  std::uint64_t memory_bytes_max = 0;  // worst case of what the limits allow the library to hold
+  std::vector<std::string> warnings{};
+
+  std::string to_text() const;
+  std::string to_json() const;
+};
+
+/// What a drain or stop found.
+struct DrainReport {
+  std::uint64_t finished = 0;  // requests in progress that got their answer
+  std::uint64_t cut = 0;       // requests in progress that did not
+  std::vector<std::pair<std::string, std::uint64_t>> still_running{};  // route -> handlers that have not returned
+  std::chrono::milliseconds took{0};
+};
+
+/// An HTTP/1.1 server.
+///   Thread:   start, run, drain and stop may be called from any thread; drain and stop called on a loop or pool
+///             thread of this server begin the work and return without waiting for it.
+///   Lifetime: the destructor stops the server and waits for handlers that still run. A Responder may outlive it.
+class Server {
+ public:
+  /// Checks everything and binds the sockets; nothing is served yet.
+  ///   Errors: std::invalid_argument for a bad option, std::system_error for a socket; the text names the option.
+  Server(Router router, ServerOptions options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Serves on threads of its own and returns at once.
+  void start();
+  /// start(), then waits until a drain or stop is over. Returns 0, for main().
+  int run();
+  /// Stops accepting, answers what is in progress with `Connection: close`, cuts the rest at the deadline.
+  DrainReport drain(std::chrono::milliseconds timeout);
+  DrainReport drain();
+  /// As drain, without waiting for anything in progress.
+  DrainReport stop();
+  /// Waits until a drain or stop begun elsewhere is over.
+  void wait();
+
+  /// The bound addresses, with the kernel's port in place of 0.
+  std::vector<std::string> addresses() const;
+  std::string_view backend() const noexcept;
+  Report report() const;
+  Counters counters() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice
