@@ -1,0 +1,19 @@
+#include "base/clock.hpp"
+
+namespace sluice::base {
+namespace {
+
+class SystemClock final : public Clock {
+ public:
+  TimePoint now() const noexcept override { return std::chrono::steady_clock::now(); }
+  std::time_t wall() const noexcept override { return std::time(nullptr); }
+};
+
+}  // namespace
+
+const Clock& system_clock() noexcept {
+  static const SystemClock clock;
+  return clock;
+}
+
+}  // namespace sluice::base

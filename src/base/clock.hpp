@@ -1,0 +1,28 @@
+// clock.hpp: the only place that reads time. Deadlines travel as TimePoint, durations are configuration.
+#pragma once
+
+#include <chrono>
+#include <ctime>
+
+namespace sluice::base {
+
+using Duration = std::chrono::steady_clock::duration;
+using TimePoint = std::chrono::steady_clock::time_point;
+
+inline constexpr TimePoint never = TimePoint::max();
+
+/// A source of time. Thread: any; lives as long as everything that was given it.
+class Clock {
+ public:
+  virtual TimePoint now() const noexcept = 0;
+  /// Seconds since 1970, for the Date field.
+  virtual std::time_t wall() const noexcept = 0;
+
+ protected:
+  ~Clock() = default;
+};
+
+/// CLOCK_MONOTONIC and CLOCK_REALTIME.
+const Clock& system_clock() noexcept;
+
+}  // namespace sluice::base
