@@ -1,0 +1,111 @@
+// chain.hpp: the bytes a stream still has to send, as a list of fixed blocks.
+// In: copies and views of foreign bytes. Out: the parts of one write. Thread: the loop that owns the pool.
+// Must never move bytes that a write was given, never grow a contiguous buffer, never free what is not popped.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "base/block_pool.hpp"
+
+namespace sluice::net {
+
+using base::Block;
+using base::BlockPool;
+
+/// A queue of bytes over a BlockPool. Whoever owns it clears it with the same pool before it dies.
+class OutputChain {
+ public:
+  static constexpr std::size_t reserve_max = 4000;
+  static constexpr std::size_t owner_bytes_max = 1024;
+
+  OutputChain() noexcept = default;
+  OutputChain(const OutputChain&) = delete;
+  OutputChain& operator=(const OutputChain&) = delete;
+  ~OutputChain() { SLUICE_ASSERT(head_ == nullptr); }
+
+  bool empty() const noexcept { return size_ == 0; }
+  std::size_t size() const noexcept { return size_; }
+
+  /// Contiguous room for `count` bytes at the tail; write there, then commit before anything else is called.
+  ///   Units:  at most reserve_max bytes.
+  ///   Errors: std::bad_alloc; nothing is changed.
+  char* reserve(BlockPool& pool, std::size_t count) {
+    SLUICE_ASSERT(count <= reserve_max);
+    if (tail_ == nullptr || Block::room - tail_->filled < count) link(*pool.take());
+    return tail_->storage + tail_->filled;
+  }
+  /// Makes the first `count` bytes of the reserved room part of the chain.
+  void commit(std::size_t count) noexcept {
+    if (count == 0) return;
+    SLUICE_ASSERT(tail_ != nullptr && count <= Block::room - tail_->filled);
+    tail_->filled += static_cast<std::uint32_t>(count);
+    tail_->size += static_cast<std::uint32_t>(count);
+    size_ += count;
+  }
+
+  /// Copies. Errors: std::bad_alloc; nothing is changed.
+  void append(BlockPool& pool, std::string_view bytes);
+
+  /// Sends `bytes` from where they are. `owner` is moved into the chain and destroyed when they were sent or dropped;
+  /// bytes inside the owner object itself (a short std::string) move with it.
+  ///   Errors: std::bad_alloc; `owner` is untouched then. Cost: one block.
+  template <class Owner>
+  void append_external(BlockPool& pool, std::string_view bytes, Owner&& owner) {
+    using Kept = std::remove_cvref_t<Owner>;
+    static_assert(!std::is_lvalue_reference_v<Owner>, "the owner is moved into the chain");
+    static_assert(std::is_nothrow_move_constructible_v<Kept> && std::is_nothrow_destructible_v<Kept>);
+    static_assert(sizeof(Kept) <= owner_bytes_max && alignof(Kept) <= 16);
+    if (bytes.empty()) {
+      [[maybe_unused]] const Kept ended{std::move(owner)};
+      return;
+    }
+    SLUICE_ASSERT(bytes.size() <= 0xffff'ffffu);
+    Block& block = *pool.take();
+    const char* const from = reinterpret_cast<const char*>(std::addressof(owner));
+    const std::size_t offset = static_cast<std::size_t>(bytes.data() - from);
+    const bool inside = !std::less<const char*>{}(bytes.data(), from) &&
+                        std::less<const char*>{}(bytes.data(), from + sizeof(Kept));
+    ::new (static_cast<void*>(block.storage)) Kept{std::move(owner)};
+    block.destroy = [](void* place) noexcept { std::destroy_at(std::launder(static_cast<Kept*>(place))); };
+    block.bytes = inside ? block.storage + offset : bytes.data();
+    block.size = static_cast<std::uint32_t>(bytes.size());
+    block.filled = static_cast<std::uint32_t>(Block::room);
+    link(block);
+    size_ += bytes.size();
+  }
+
+  /// The first parts of the chain, at most `max` of them. Returns how many were set.
+  unsigned gather(iovec* parts, unsigned max) const noexcept;
+  /// Drops the first `count` bytes; they were sent.
+  void pop(BlockPool& pool, std::size_t count) noexcept;
+  /// Drops everything. Not while a write of it is under way.
+  void clear(BlockPool& pool) noexcept;
+
+ private:
+  void link(Block& block) noexcept {
+    if (tail_ == nullptr) {
+      head_ = &block;
+    } else {
+      tail_->next = &block;
+    }
+    tail_ = &block;
+  }
+  void drop_head(BlockPool& pool) noexcept;
+
+  Block* head_ = nullptr;
+  Block* tail_ = nullptr;
+  std::size_t size_ = 0;
+};
+static_assert(sizeof(OutputChain) <= 32);
+
+}  // namespace sluice::net

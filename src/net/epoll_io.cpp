@@ -1,0 +1,228 @@
+#include "net/epoll_io.hpp"
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <system_error>
+
+#include "base/assert.hpp"
+
+namespace sluice::net {
+namespace {
+
+constexpr std::uint64_t tag(std::uint32_t slot, std::uint32_t generation) noexcept {
+  return std::uint64_t{slot} << 32 | generation;
+}
+
+int register_fd(int epoll, int fd, std::uint32_t events, std::uint64_t data) noexcept {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = data;
+  return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
+}
+
+/// Milliseconds to wait, rounded up, so that no timer is looked at before it is due.
+int timeout_until(base::TimePoint deadline, const base::Clock& clock) noexcept {
+  if (deadline == base::TimePoint::min()) return 0;
+  if (deadline == base::never) return -1;
+  // Read afresh: the turn that computed the deadline may have taken long.
+  const base::TimePoint now = clock.now();
+  if (deadline <= now) return 0;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
+  return left > INT_MAX ? INT_MAX : static_cast<int>(left);
+}
+
+}  // namespace
+
+EpollIo::EpollIo()
+    : epoll_{::epoll_create1(EPOLL_CLOEXEC)},
+      wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
+      scratch_{std::make_unique_for_overwrite<char[]>(scratch_bytes)} {
+  if (!epoll_ || !wake_) throw std::system_error{errno, std::system_category(), "epoll_create1 or eventfd"};
+  const int error = register_fd(epoll_.get(), wake_.get(), EPOLLIN | EPOLLET, tag(wake_slot, 0));
+  if (error != 0) throw std::system_error{error, std::system_category(), "epoll_ctl"};
+}
+
+int EpollIo::listen(int fd, bool shared) noexcept {
+  if (listener_count_ == listeners_max) return ENOBUFS;
+  listeners_[listener_count_] = ListenerState{.fd = fd, .shared = shared};
+  if (accepting_) {
+    if (const int error = watch(listener_count_); error != 0) return error;
+  }
+  ++listener_count_;
+  return 0;
+}
+
+int EpollIo::watch(unsigned listener) noexcept {
+  // A shared socket would wake every loop for each connection.
+  const std::uint32_t exclusive = listeners_[listener].shared ? EPOLLEXCLUSIVE : 0u;
+  return register_fd(epoll_.get(), listeners_[listener].fd, EPOLLIN | exclusive, tag(listener_slot, listener));
+}
+
+void EpollIo::unlisten() noexcept {
+  pause_accept();
+  listener_count_ = 0;
+}
+
+void EpollIo::pause_accept() noexcept {
+  accepting_ = false;
+  for (unsigned index = 0; index < listener_count_; ++index) {
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listeners_[index].fd, nullptr);
+  }
+}
+
+int EpollIo::resume_accept() noexcept {
+  accepting_ = true;
+  for (unsigned index = 0; index < listener_count_; ++index) {
+    const int error = watch(index);
+    if (error != 0 && error != EEXIST) return error;
+  }
+  return 0;
+}
+
+void EpollIo::refuse(int fd) noexcept { ::close(fd); }
+
+int EpollIo::add(Stream& stream) noexcept {
+  const int error = register_fd(epoll_.get(), stream.fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                tag(stream.slot, stream.generation));
+  if (error == 0) stream.registered = 1;
+  return error;
+}
+
+WriteResult EpollIo::write(Stream& stream) noexcept {
+  std::array<iovec, write_parts_max> parts;
+  const unsigned count = stream.out.gather(parts.data(), write_parts_max);
+  std::size_t offered = 0;
+  for (unsigned index = 0; index < count; ++index) offered += parts[index].iov_len;
+  for (;;) {
+    ssize_t taken = 0;
+    if (count == 1) {
+      taken = ::send(stream.fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } else {
+      msghdr message{};
+      message.msg_iov = parts.data();
+      message.msg_iovlen = count;
+      taken = ::sendmsg(stream.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    if (taken >= 0) {
+      const auto bytes = static_cast<std::size_t>(taken);
+      return {bytes == offered ? Wrote::all : Wrote::blocked, bytes, 0};
+    }
+    if (errno == EAGAIN) return {Wrote::blocked, 0, 0};
+    if (errno != EINTR) return {Wrote::failed, 0, errno};
+  }
+}
+
+void EpollIo::shutdown(Stream& stream) noexcept { ::shutdown(stream.fd, SHUT_WR); }
+
+bool EpollIo::close(Stream& stream) noexcept {
+  if (stream.reset) {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(stream.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  }
+  ::close(stream.fd);
+  stream.fd = -1;
+  return stream.in_flight == 0;
+}
+
+void EpollIo::wait(base::TimePoint deadline, const base::Clock& clock) noexcept {
+  const int timeout = has_work() ? 0 : timeout_until(deadline, clock);
+  const int count = ::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(batch_max), timeout);
+  SLUICE_ASSERT(count >= 0 || errno == EINTR);
+  event_count_ = count > 0 ? static_cast<unsigned>(count) : 0;
+}
+
+void EpollIo::wake() noexcept {
+  // Edge-triggered: every write is an event, so that the counter is never read. It can't overflow in this universe.
+  const std::uint64_t one = 1;
+  while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+void EpollIo::requeue(Stream& stream) noexcept {
+  if (stream.requeued || stream.closing) return;
+  stream.requeued = 1;
+  ++stream.in_flight;  // the list names the slot
+  stream.next_requeued = nullptr;
+  if (requeued_first_ == nullptr) {
+    requeued_first_ = &stream;
+  } else {
+    requeued_last_->next_requeued = &stream;
+  }
+  requeued_last_ = &stream;
+}
+
+Stream& EpollIo::take_requeued() noexcept {
+  Stream& stream = *requeued_first_;
+  requeued_first_ = stream.next_requeued;
+  if (requeued_first_ == nullptr) requeued_last_ = nullptr;
+  stream.requeued = 0;
+  --stream.in_flight;
+  return stream;
+}
+
+EpollIo::Received EpollIo::receive(Stream& stream, std::size_t& size, int& error) noexcept {
+  for (;;) {
+    const ssize_t count = ::recv(stream.fd, scratch_.get(), scratch_bytes, MSG_DONTWAIT);
+    if (count > 0) {
+      size = static_cast<std::size_t>(count);
+      // A short read has drained the socket, unless an end is behind it: that gives no further edge.
+      return size < scratch_bytes && !stream.hangup_seen ? Received::drained : Received::more;
+    }
+    if (count == 0) return Received::ended;
+    if (errno == EAGAIN) return Received::drained;
+    if (errno != EINTR) {
+      error = errno;
+      return Received::broken;
+    }
+  }
+}
+
+int EpollIo::take_error(const Stream& stream) noexcept {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(stream.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error == 0) error = ECONNRESET;
+  return error;
+}
+
+// One accept per event is right while connections come one by one: an accept that finds nothing costs as much as one
+// that succeeds. A listener that stays ready from turn to turn has a queue, and gets doubled bursts.
+unsigned EpollIo::next_burst(ListenerState& listener) noexcept {
+  if (listener.last_ready + 1 == dispatches_) {
+    if (++listener.streak > listener.patience) {
+      listener.burst = std::min(2 * listener.burst, accept_burst_max);
+      listener.streak = 1;
+      if (listener.burst >= 8) listener.patience = 1;
+    }
+  } else {
+    listener.streak = 1;
+    listener.burst = 1;
+  }
+  listener.last_ready = dispatches_;
+  return listener.burst;
+}
+
+int EpollIo::accept_one(ListenerState& listener, int& error) noexcept {
+  const int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) return fd;
+  switch (errno) {
+    case EAGAIN:
+      listener.burst = 1;
+      listener.streak = 0;
+      listener.patience = std::min(2 * listener.patience, 16u);
+      break;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM: error = errno; break;
+    default: break;  // this one connection is lost: aborted, or refused by a firewall
+  }
+  return -1;
+}
+
+}  // namespace sluice::net
