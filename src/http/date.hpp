@@ -1,0 +1,44 @@
+// date.hpp: the Date field, rendered once per second.
+// In: seconds since 1970. Out: ready lines. Loop thread, one per loop. It must never read a clock itself.
+#pragma once
+
+#include <cstddef>
+#include <ctime>
+#include <string_view>
+
+namespace sluice::http {
+
+inline constexpr std::size_t http_date_size = 29;
+
+/// Writes the 29 bytes of an IMF-fixdate, for example "Tue, 15 Nov 1994 08:12:31 GMT"; returns the end.
+///   Range: years 1970 to 9999; what lies outside is clamped. Source: RFC 9110 5.6.7.
+char* write_http_date(char* out, std::time_t seconds) noexcept;
+
+/// The current Date line. Views stay valid, but change with the next update.
+class DateLine {
+ public:
+  DateLine() noexcept : DateLine(0) {}
+  explicit DateLine(std::time_t now) noexcept;
+
+  /// Renders anew if the second changed. Call once per turn of the loop.
+  void update(std::time_t now) noexcept {
+    if (now != second_) render(now);
+  }
+  /// "Date: Tue, 15 Nov 1994 08:12:31 GMT\r\n"
+  std::string_view line() const noexcept { return {text_ + status_size, line_size}; }
+  /// "HTTP/1.1 200 OK\r\n" and the Date line: the start of most answers, one copy.
+  std::string_view ok_start() const noexcept { return {text_, status_size + line_size}; }
+  /// Only the date itself.
+  std::string_view date() const noexcept { return {text_ + status_size + 6, http_date_size}; }
+
+  static constexpr std::size_t line_size = 6 + http_date_size + 2;
+
+ private:
+  static constexpr std::size_t status_size = 17;
+  void render(std::time_t now) noexcept;
+
+  std::time_t second_;
+  char text_[status_size + line_size];
+};
+
+}  // namespace sluice::http

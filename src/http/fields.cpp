@@ -1,0 +1,170 @@
+// fields.cpp: one table of known names, found by length, first and last byte; compared eight bytes at a time.
+#include "http/fields.hpp"
+
+#include <cstring>
+
+namespace sluice::http {
+namespace {
+
+// In the order of Known.
+constexpr std::string_view names[known_count] = {
+    "",
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "authorization",
+    "baggage",
+    "cache-control",
+    "connection",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "forwarded",
+    "from",
+    "host",
+    "idempotency-key",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "keep-alive",
+    "last-event-id",
+    "origin",
+    "prefer",
+    "range",
+    "referer",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-request-id",
+};
+
+constexpr std::size_t slot_count = 256;
+
+constexpr std::size_t slot_of(std::size_t size, unsigned char first, unsigned char last, unsigned factor) noexcept {
+  const std::size_t mixed = size * factor + (first | std::size_t{0x20}) * 7 + (last | std::size_t{0x20}) * 29;
+  return mixed % slot_count;
+}
+
+constexpr std::size_t slot_of(std::string_view name, unsigned factor) noexcept {
+  return slot_of(name.size(), static_cast<unsigned char>(name.front()), static_cast<unsigned char>(name.back()),
+                 factor);
+}
+
+consteval bool collides(unsigned factor) {
+  std::array<bool, slot_count> taken{};
+  for (std::size_t i = 1; i < known_count; ++i) {
+    bool& slot = taken[slot_of(names[i], factor)];
+    if (slot) return true;
+    slot = true;
+  }
+  return false;
+}
+
+template <unsigned Factor = 1>
+consteval unsigned find_factor() {
+  static_assert(Factor < 400, "no factor keeps all names apart: use more slots");
+  if constexpr (!collides(Factor)) return Factor;
+  else return find_factor<Factor + 1>();
+}
+constexpr unsigned factor = find_factor();
+
+consteval std::array<std::uint8_t, slot_count> make_slots() {
+  std::array<std::uint8_t, slot_count> slots{};
+  for (std::size_t i = 1; i < known_count; ++i) slots[slot_of(names[i], factor)] = static_cast<std::uint8_t>(i);
+  return slots;
+}
+constexpr std::array<std::uint8_t, slot_count> slots = make_slots();
+
+std::uint64_t load(const char* from) noexcept {
+  std::uint64_t word = 0;
+  std::memcpy(&word, from, sizeof word);
+  return word;
+}
+
+/// Whether eight bytes of a name equal those of a known one. Only letters are folded: a known letter has 0x40 set and
+/// gives the mask 0x20, '-' and the padding give 0, so that CR never passes for '-'.
+bool equal_word(std::uint64_t received, std::uint64_t known) noexcept {
+  const std::uint64_t letters = (known >> 1) & 0x2020202020202020u;
+  return (received | letters) == known;
+}
+
+bool equal_known(std::string_view name, std::string_view known) noexcept {
+  const std::size_t size = name.size();
+  if (size != known.size()) return false;
+  if (size < 8) {
+    std::uint64_t received = 0;
+    std::uint64_t wanted = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      received = received << 8 | static_cast<unsigned char>(name[i]);
+      wanted = wanted << 8 | static_cast<unsigned char>(known[i]);
+    }
+    return equal_word(received, wanted);
+  }
+  for (std::size_t i = 0; i + 8 < size; i += 8) {
+    if (!equal_word(load(&name[i]), load(&known[i]))) return false;
+  }
+  return equal_word(load(&name[size - 8]), load(&known[size - 8]));
+}
+
+constexpr unsigned char fold(char c) noexcept {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 'A' && byte <= 'Z' ? static_cast<unsigned char>(byte + 32) : byte;
+}
+
+}  // namespace
+
+Known recognise(std::string_view name) noexcept {
+  if (name.empty()) return Known::other;
+  const std::size_t index = slots[slot_of(name, factor)];
+  if (!equal_known(name, names[index])) return Known::other;
+  return static_cast<Known>(index);
+}
+
+std::string_view to_string(Known known) noexcept { return names[static_cast<std::size_t>(known)]; }
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (fold(a[i]) != fold(b[i])) return false;
+  }
+  return true;
+}
+
+bool valid_field_name(std::string_view name) noexcept {
+  for (const char c : name) {
+    if (!is_token_char(c)) return false;
+  }
+  return !name.empty();
+}
+
+bool valid_field_value(std::string_view value) noexcept {
+  for (const char c : value) {
+    if (!is_value_char(c)) return false;
+  }
+  return true;
+}
+
+}  // namespace sluice::http
