@@ -1,0 +1,42 @@
+#include "admission/gate.hpp"
+
+#include <algorithm>
+
+namespace sluice::admission {
+
+using namespace std::chrono_literals;
+
+base::Duration estimated_wait(const LaneView& lane) noexcept {
+  if (lane.can_start) return base::Duration{0};
+  return lane.service * (lane.depth + 1) / std::max(lane.limit, 1u);
+}
+
+std::optional<ShedReason> judge(const ArrivalView& arrival) noexcept {
+  if (arrival.criticality == Criticality::exempt) return std::nullopt;
+  if (arrival.draining) return ShedReason::draining;
+  if (arrival.memory_tight) return ShedReason::memory;
+  return std::nullopt;
+}
+
+std::optional<ShedReason> judge(const LaneView& lane, const ArrivalView& arrival) noexcept {
+  if (const auto refused = judge(arrival)) return refused;
+  const bool exempt = arrival.criticality == Criticality::exempt;
+  if (arrival.connection_over_share && !exempt) return ShedReason::connection_share;
+  if (lane.can_start) return std::nullopt;
+  if (lane.depth >= lane.depth_max) return ShedReason::queue_full;
+  if (!exempt && estimated_wait(lane) > lane.queue_timeout) return ShedReason::infeasible;
+  return std::nullopt;
+}
+
+base::Duration automatic_queue_timeout(base::Duration service, std::uint32_t limit, base::Duration budget) noexcept {
+  const base::Duration most = budget / 4;
+  const base::Duration least = std::min<base::Duration>(100ms, most);
+  return std::clamp<base::Duration>(2 * service / std::max(limit, 1u), least, most);
+}
+
+unsigned retry_after_seconds(const LaneView& lane) noexcept {
+  const auto wait = std::chrono::ceil<std::chrono::seconds>(estimated_wait(lane)).count();
+  return static_cast<unsigned>(std::clamp<long long>(wait, 1, 30));
+}
+
+}  // namespace sluice::admission

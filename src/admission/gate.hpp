@@ -1,0 +1,47 @@
+// gate.hpp: the verdict on one arrival: a pure function of a lane's numbers. No lock, no clock, no thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include <sluice/admission.hpp>
+
+#include "base/clock.hpp"
+
+namespace sluice::admission {
+
+/// What the gate knows about a lane; may be a moment old.
+struct LaneView {
+  std::uint32_t depth = 0;
+  std::uint32_t depth_max = 1;
+  std::uint32_t in_flight = 0;
+  std::uint32_t limit = 1;
+  bool can_start = false;           // a permit is free for this lane and nobody waits before
+  base::Duration service{0};        // smoothed time a permit is held; 0: not known yet
+  base::Duration queue_timeout{0};  // longest wait in force
+};
+
+/// What the gate knows about the server and the client.
+struct ArrivalView {
+  bool draining = false;
+  bool memory_tight = false;
+  bool connection_over_share = false;
+  Criticality criticality = Criticality::critical;
+};
+
+/// How long the newest arrival would wait, if every permit is held for the smoothed time.
+base::Duration estimated_wait(const LaneView& lane) noexcept;
+
+/// nullopt: admit. An exempt arrival is refused by a full queue only: no bound is ever given up.
+std::optional<ShedReason> judge(const LaneView& lane, const ArrivalView& arrival) noexcept;
+
+/// The same for a route that runs on the loop and never waits.
+std::optional<ShedReason> judge(const ArrivalView& arrival) noexcept;
+
+/// Longest wait where none is configured: 2 x service / limit, at least 100 ms, never above a quarter of the budget.
+base::Duration automatic_queue_timeout(base::Duration service, std::uint32_t limit, base::Duration budget) noexcept;
+
+/// Seconds after which trying again makes sense, from the measured drain rate. Range: 1 to 30.
+unsigned retry_after_seconds(const LaneView& lane) noexcept;
+
+}  // namespace sluice::admission

@@ -1,0 +1,78 @@
+#include "admission/pool.hpp"
+
+namespace sluice::admission {
+namespace {
+
+// Which pool the calling thread works for: an identity to compare with, never a way to reach it.
+thread_local const Pool* working_for = nullptr;
+
+}  // namespace
+
+ThreadHost::ThreadHost(unsigned workers) {
+  seats_.reserve(workers);
+  for (unsigned i = 0; i < workers; ++i) seats_.push_back(std::make_unique<Seat>());
+}
+
+void ThreadHost::spawn(int worker, std::function<void()> body) {
+  seats_[static_cast<std::size_t>(worker)]->thread = std::thread{std::move(body)};
+}
+
+void ThreadHost::park(int worker) noexcept { seats_[static_cast<std::size_t>(worker)]->token.acquire(); }
+
+void ThreadHost::unpark(int worker) noexcept { seats_[static_cast<std::size_t>(worker)]->token.release(); }
+
+void ThreadHost::join() noexcept {
+  for (auto& seat : seats_) {
+    if (seat->thread.joinable()) seat->thread.join();
+  }
+}
+
+Pool::Pool(const base::Clock& clock, unsigned workers, WorkerHost& host)
+    : workers_{workers}, host_{host}, group_{clock, workers} {}
+
+void Pool::start() {
+  started_ = true;
+  for (unsigned i = 0; i < workers_; ++i) {
+    host_.spawn(static_cast<int>(i), [this, i] { work(static_cast<int>(i)); });
+  }
+}
+
+void Pool::close() noexcept {
+  for (const int worker : group_.close()) host_.unpark(worker);
+}
+
+void Pool::join() noexcept {
+  if (!started_) return;
+  close();
+  host_.join();
+  started_ = false;
+}
+
+void Pool::unpark(int worker) noexcept {
+  if (worker != LaneGroup::no_worker) host_.unpark(worker);
+}
+
+bool Pool::on_worker_thread() const noexcept { return working_for == this; }
+
+void Pool::work(int worker) noexcept {
+  working_for = this;
+  Job* job = nullptr;
+  for (;;) {
+    if (job == nullptr) job = group_.next(worker);
+    if (job == nullptr) {
+      if (group_.closed()) return;
+      host_.park(worker);
+      continue;
+    }
+    // Everything the release needs is read before run(): after it the job may be gone.
+    Lane& lane = *job->lane;
+    const base::TimePoint started = job->started;
+    const Job::After after = job->run();
+    Job* next = nullptr;
+    if (after.release) next = group_.release(lane, started, true).next;
+    if (after.post) job->send_home();
+    job = next;
+  }
+}
+
+}  // namespace sluice::admission

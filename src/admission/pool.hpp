@@ -1,0 +1,75 @@
+// pool.hpp: the threads that run blocking work, and the seam behind which a simulator puts its own. Workers park
+// newest-first, so that a pool which is larger than its load keeps few threads warm.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <semaphore>
+#include <thread>
+#include <vector>
+
+#include "admission/lane.hpp"
+
+namespace sluice::admission {
+
+/// Where workers live. Each worker has one parking token: unpark before park makes park return at once.
+class WorkerHost {
+ public:
+  virtual ~WorkerHost() = default;
+  /// Begins to run `body` as worker number `worker`.
+  virtual void spawn(int worker, std::function<void()> body) = 0;
+  /// Called by the worker itself; returns when unparked.
+  virtual void park(int worker) noexcept = 0;
+  /// Any thread.
+  virtual void unpark(int worker) noexcept = 0;
+  /// Waits until every body has returned.
+  virtual void join() noexcept = 0;
+};
+
+/// Real threads.
+class ThreadHost final : public WorkerHost {
+ public:
+  explicit ThreadHost(unsigned workers);
+  ~ThreadHost() override { join(); }
+  void spawn(int worker, std::function<void()> body) override;
+  void park(int worker) noexcept override;
+  void unpark(int worker) noexcept override;
+  void join() noexcept override;
+
+ private:
+  struct Seat {
+    std::binary_semaphore token{0};
+    std::thread thread;
+  };
+  std::vector<std::unique_ptr<Seat>> seats_;
+};
+
+/// The blocking-work pool: lanes in front, workers behind.
+///   Thread: any, but construction, start and join.
+class Pool {
+ public:
+  Pool(const base::Clock& clock, unsigned workers, WorkerHost& host);
+  ~Pool() { join(); }
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  LaneGroup& group() noexcept { return group_; }
+  void start();
+  /// Lets workers go once they have nothing to run; running handlers are not interrupted.
+  void close() noexcept;
+  /// Waits for the workers. A handler that never returns keeps it waiting.
+  void join() noexcept;
+  void unpark(int worker) noexcept;
+  /// Whether the caller is one of its workers.
+  bool on_worker_thread() const noexcept;
+
+ private:
+  void work(int worker) noexcept;
+
+  const unsigned workers_;
+  WorkerHost& host_;  // outlives the pool
+  LaneGroup group_;
+  bool started_ = false;
+};
+
+}  // namespace sluice::admission
