@@ -1,0 +1,210 @@
+// The answering half of Connection: responses and refusals to bytes.
+#include <charconv>
+#include <cstring>
+
+#include "http/head_writer.hpp"
+#include "server/connection.hpp"
+#include "server/response_access.hpp"
+#include "server/shard.hpp"
+
+namespace sluice::detail {
+namespace {
+
+using admission::Claim;
+
+constexpr std::string_view problem_type = "application/problem+json";
+constexpr std::string_view not_started = "X-Request-Outcome: not-started\r\n";
+constexpr std::string_view outcome_unknown = "X-Request-Outcome: unknown\r\n";
+
+struct Nobody {};
+
+/// "Retry-After: N" and the outcome, in memory of the caller.
+struct RetryFields {
+  char text[80];
+  std::size_t size = 0;
+
+  explicit RetryFields(unsigned seconds) noexcept {
+    constexpr std::string_view name = "Retry-After: ";
+    std::memcpy(text, name.data(), name.size());
+    char* end = std::to_chars(text + name.size(), text + sizeof text, seconds).ptr;
+    *end++ = '\r';
+    *end++ = '\n';
+    std::memcpy(end, not_started.data(), not_started.size());
+    size = static_cast<std::size_t>(end - text) + not_started.size();
+  }
+  std::string_view view() const noexcept { return {text, size}; }
+};
+
+}  // namespace
+
+bool Connection::head_only() const noexcept { return exchange_ != nullptr && exchange_->guard.is_head(); }
+
+bool Connection::must_close() const noexcept {
+  return exchange_->head.close || shard_->draining() || (input_ended && kept_.empty());
+}
+
+void Connection::write_head(const http::ResponseHead& head, std::string_view small_body) {
+  base::BlockPool& blocks = shard_->blocks();
+  const std::size_t bound = http::head_bound(head) + small_body.size();
+  if (bound <= net::OutputChain::reserve_max) {
+    char* const start = out.reserve(blocks, bound);
+    char* end = http::write_head(start, head, shard_->date());
+    std::memcpy(end, small_body.data(), small_body.size());
+    end += small_body.size();
+    out.commit(static_cast<std::size_t>(end - start));
+    return;
+  }
+  std::string large(bound, '\0');  // many or long fields: rare enough to pay for
+  char* const end = http::write_head(large.data(), head, shard_->date());
+  large.resize(static_cast<std::size_t>(end - large.data()));
+  large.append(small_body);
+  out.append(blocks, large);
+}
+
+void Connection::write_body(Response& response) {
+  constexpr std::size_t piece_max = std::size_t{1} << 30;
+  base::BlockPool& blocks = shard_->blocks();
+  std::string_view body = response.body();
+  for (; body.size() > piece_max; body.remove_prefix(piece_max)) {
+    out.append_external(blocks, body.substr(0, piece_max), Nobody{});  // the last piece keeps the bytes alive
+  }
+  if (ResponseAccess::owns_body(response)) out.append_external(blocks, body, ResponseAccess::take_owned(response));
+  else if (ResponseAccess::shares_body(response)) out.append_external(blocks, body, ResponseAccess::take_shared(response));
+  else out.append_external(blocks, body, Nobody{});
+}
+
+void Connection::write_response(Response& response) {
+  constexpr std::size_t copied_max = 2048;
+  const bool close = must_close() || ResponseAccess::close(response);
+  http::ResponseHead head;
+  head.status = static_cast<std::uint16_t>(response.status());
+  head.content_type = ResponseAccess::content_type(response);
+  head.fields = ResponseAccess::fields(response);
+  head.content_length = response.body().size();
+  if (close) head.connection = http::ResponseHead::Connection::close;
+  else if (exchange_->head.keep_alive_1_0) head.connection = http::ResponseHead::Connection::keep_alive;
+  const bool bodiless = head_only() || head.status == 204 || head.status == 304;
+  const bool copied = !bodiless && response.body().size() <= copied_max;
+  write_head(head, copied ? response.body() : std::string_view{});
+  if (!bodiless && !copied) write_body(response);
+  sent_answer();
+  leave_exchange(close);
+}
+
+void Connection::write_fixed(int status, std::string_view fields, bool close) {
+  http::ResponseHead head;
+  const std::string_view body = shard_->core().fixed_body(status);
+  head.status = static_cast<std::uint16_t>(status);
+  head.content_type = body.empty() ? std::string_view{} : problem_type;
+  head.fields = fields;
+  head.content_length = body.size();
+  if (close) head.connection = http::ResponseHead::Connection::close;
+  else if (exchange_->head.keep_alive_1_0) head.connection = http::ResponseHead::Connection::keep_alive;
+  write_head(head, head_only() ? std::string_view{} : body);
+  sent_answer();
+}
+
+void Connection::sent_answer() noexcept {
+  shard_->counts().responses.add_owned();
+  if (write_deadline_ == base::never) {
+    write_deadline_ = shard_->now() + shard_->limits().write_timeout;
+    arm();
+  }
+  shard_->loop().touch(*this);
+}
+
+void Connection::leave_exchange(bool close) noexcept {
+  exchange_ = nullptr;  // still the shard's; whoever delivered it frees it
+  if (close) begin_closing();
+  else enter_idle();
+}
+
+void Connection::answer_claimed(Exchange& x) {
+  if (Response* const response = x.response()) {
+    write_response(*response);
+    return;
+  }
+  const bool close = must_close();
+  switch (x.claim.load(std::memory_order_acquire)) {
+    case Claim::timed_out: write_fixed(504, outcome_unknown, close); break;
+    case Claim::expired:
+    case Claim::shed: {
+      const RetryFields fields{admission::retry_after_seconds(x.lane->view(x.route->options.budget))};
+      write_fixed(503, fields.view(), close);
+      break;
+    }
+    default: write_fixed(500, {}, close);
+  }
+  leave_exchange(close);
+}
+
+void Connection::answer_early(int status, std::string_view fields) {
+  const Exchange& x = *exchange_;
+  shard_->counts().refused_requests.add_owned();
+  end_early(status, fields, x.head.expect_continue);
+}
+
+void Connection::end_early(int status, std::string_view fields, bool body_withheld) {
+  const http::Head& head = exchange_->head;
+  const bool body_left = head.framing == http::Framing::chunked ||
+                         (head.framing == http::Framing::length && head.content_length != 0);
+  const bool small = head.framing == http::Framing::chunked || head.content_length <= shard_->limits().linger_bytes_max;
+  const bool close = must_close() || (body_left && (body_withheld || !small));
+  write_fixed(status, fields, close);
+  if (close) {
+    begin_closing();
+  } else if (body_left) {
+    state_ = State::discard;
+    phase_deadline_ = shard_->now() + shard_->limits().linger_timeout;
+    arm();
+  } else {
+    release_exchange();
+    enter_idle();
+  }
+}
+
+void Connection::answer_not_allowed(MethodMask allowed) {
+  std::string fields = "Allow: " + allow_header(allowed) + "\r\n";
+  if (exchange_->head.method != Method::options) {
+    answer_early(405, fields);
+    return;
+  }
+  end_early(204, fields, exchange_->head.expect_continue);
+}
+
+void Connection::answer_options() {
+  constexpr MethodMask all = method_bit(Method::get) | method_bit(Method::head) | method_bit(Method::post) |
+                             method_bit(Method::put) | method_bit(Method::patch) | method_bit(Method::delete_) |
+                             method_bit(Method::options);
+  end_early(204, "Allow: " + allow_header(all) + "\r\n", exchange_->head.expect_continue);
+}
+
+void Connection::refuse(http::Reject reject) {
+  shard_->counts().refused_requests.add_owned();
+  shard_->core().log(LogEvent::Level::info, "refused", exchange_->route == nullptr ? std::string_view{} : exchange_->route->pattern,
+                     reject.reason);
+  exchange_->head.keep_alive_1_0 = false;
+  write_fixed(reject.status, {}, true);
+  begin_closing();
+}
+
+void Connection::shed(ShedReason reason, bool body_withheld) {
+  Exchange& x = *exchange_;
+  shard_->tally(*x.route->lane).shed[static_cast<std::size_t>(reason)].add_owned();
+  const RetryFields fields{admission::retry_after_seconds(x.route->lane->view(x.route->options.budget))};
+  const int status = reason == ShedReason::connection_share ? 429 : 503;
+  if (body_withheld) {
+    end_early(status, fields.view(), true);
+    return;
+  }
+  const bool close = must_close();
+  write_fixed(status, fields.view(), close);
+  if (close) {
+    begin_closing();
+  } else {
+    release_exchange();
+    enter_idle();
+  }
+}
+
+}  // namespace sluice::detail

@@ -1,0 +1,534 @@
+#include "server/connection.hpp"
+
+#include <algorithm>
+
+#include "server/shard.hpp"
+
+namespace sluice::detail {
+
+using admission::Claim;
+using base::TimePoint;
+
+void Connection::open(Shard& shard) noexcept {
+  shard_ = &shard;
+  exchange_ = nullptr;
+  kept_ = base::Buffer{shard.blocks()};
+  write_deadline_ = base::never;
+  discarded_ = 0;
+  in_flight_requests = 0;
+  state_ = State::idle;
+  phase_deadline_ = shard.now() + (shard.draining() ? shard.limits().drain_grace : shard.limits().idle_timeout);
+}
+
+// ---- input
+
+void Connection::input(std::span<char> bytes) {
+  if (state_ == State::closing || state_ == State::lingering) {
+    discarded_ += static_cast<std::uint32_t>(bytes.size());
+    if (discarded_ > shard_->limits().linger_bytes_max) cut(false);
+    return;
+  }
+  if (!kept_.empty()) {
+    keep(bytes);
+    pump();
+    return;
+  }
+  const std::size_t used = process(bytes);
+  if (used < bytes.size() && state_ < State::closing) keep(bytes.subspan(used));
+  update_reading();
+}
+
+void Connection::keep(std::span<const char> rest) { kept_.append(rest); }
+
+void Connection::pump() {
+  while (!kept_.empty() && state_ < State::closing) {
+    const std::size_t used = process(kept_.span());
+    if (state_ >= State::closing) break;
+    kept_.consume(used);
+    if (used == 0) break;
+  }
+  update_reading();
+}
+
+void Connection::update_reading() noexcept {
+  if (state_ >= State::closing) return;
+  const bool full = kept_.size() >= shard_->limits().pipelined_bytes_max;
+  if (full && !reading_paused) shard_->loop().pause(*this);
+  if (!full && reading_paused && !base::planted(base::Bug::resume_forgotten)) shard_->loop().resume(*this);
+}
+
+std::size_t Connection::process(std::span<char> bytes) {
+  std::size_t used = 0;
+  unsigned begun = 0;
+  for (;;) {
+    const std::span<char> rest = bytes.subspan(used);
+    std::size_t step = 0;
+    switch (state_) {
+      case State::idle:
+        if (rest.empty()) return used;
+        if (out.size() > shard_->limits().output_high_water) return used;  // output_drained() goes on
+        if (++begun > shard_->limits().pipelined_max) {
+          shard_->requeue(*this);
+          return used;
+        }
+        exchange_ = shard_->take_exchange(*this);
+        state_ = State::head;
+        phase_deadline_ = shard_->now() + shard_->limits().head_timeout;
+        [[fallthrough]];
+      case State::head:
+        step = read_head(rest);
+        if (state_ == State::head) {
+          arm();
+          return used;
+        }
+        break;
+      case State::body:
+        step = read_body(rest);
+        if (state_ == State::body && step == rest.size()) return used + step;
+        break;
+      case State::discard:
+        step = discard_body(rest);
+        if (state_ == State::discard && step == rest.size()) return used + step;
+        break;
+      default: return used;
+    }
+    used += step;
+  }
+}
+
+std::size_t Connection::read_head(std::span<char> bytes) {
+  switch (exchange_->guard.scan(bytes, shard_->head_limits())) {
+    case http::Scan::need_more: return 0;
+    case http::Scan::rejected: refuse(exchange_->guard.reject()); return 0;
+    case http::Scan::complete: break;
+  }
+  const std::size_t size = exchange_->guard.head_size();
+  return head_complete(bytes.first(size), bytes.subspan(size));
+}
+
+std::size_t Connection::head_complete(std::span<char> head, std::span<char> behind) {
+  Exchange& x = *exchange_;
+  x.head_bytes = head.data();
+  x.head_size = head.size();
+  if (const auto parsed = shard_->parser().parse(head, x.guard, x.head); !parsed) {
+    refuse(parsed.error());
+    return head.size();
+  }
+  return head.size() + route_request(behind);
+}
+
+std::size_t Connection::route_request(std::span<char> behind) {
+  Exchange& x = *exchange_;
+  if (x.head.target.in(x.head_bytes) == "*") {
+    answer_options();
+    return 0;
+  }
+  x.match = shard_->core().table().match(x.head.method, x.head.path.in(x.head_bytes), x.path_scratch);
+  if (x.match.kind == Match::Kind::not_found) {
+    answer_early(404);
+    return 0;
+  }
+  if (x.match.kind == Match::Kind::method_not_allowed) {
+    answer_not_allowed(x.match.allowed);
+    return 0;
+  }
+  x.route = &shard_->core().route(x.match.route);
+  if (x.head.content_length > x.route->body_bytes_max) {
+    refuse({413, "Content-Length above the route's limit"});
+    return 0;
+  }
+  return begin_body(behind);
+}
+
+std::size_t Connection::begin_body(std::span<char> behind) {
+  Exchange& x = *exchange_;
+  const bool none = x.head.framing == http::Framing::none ||
+                    (x.head.framing == http::Framing::length && x.head.content_length == 0);
+  if (none) {
+    dispatch();
+    return 0;
+  }
+  if (!expectation_met(behind)) return 0;
+  if (x.route->in_place && x.head.framing == http::Framing::length && x.head.content_length <= behind.size()) {
+    const auto size = static_cast<std::size_t>(x.head.content_length);
+    x.body = {behind.data(), size};
+    dispatch();
+    return size;
+  }
+  x.own_head();  // the bytes it lies in end before the body does
+  state_ = State::body;
+  phase_deadline_ = shard_->now() + shard_->limits().body_timeout;
+  arm();
+  return 0;
+}
+
+std::size_t Connection::read_body(std::span<char> bytes) {
+  return exchange_->head.framing == http::Framing::length ? read_fixed_body(bytes) : read_chunked_body(bytes);
+}
+
+std::size_t Connection::read_fixed_body(std::span<char> bytes) {
+  Exchange& x = *exchange_;
+  const std::uint64_t left = x.head.content_length - x.body_received;
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, bytes.size()));
+  x.own_body.append(bytes.first(size));
+  x.body_received += size;
+  if (size == left) dispatch();
+  return size;
+}
+
+std::size_t Connection::read_chunked_body(std::span<char> bytes) {
+  using Kind = http::ChunkedDecoder::Step::Kind;
+  Exchange& x = *exchange_;
+  std::size_t used = 0;
+  while (used < bytes.size()) {
+    const auto step = x.chunked.next({bytes.data() + used, bytes.size() - used});
+    used += step.consumed;
+    x.body_received += step.consumed;
+    if (step.kind == Kind::rejected) {
+      refuse(step.reject);
+      return used;
+    }
+    if (x.chunked.announced() > x.route->body_bytes_max) {
+      refuse({413, "chunked body above the route's limit"});
+      return used;
+    }
+    if (step.kind == Kind::data) x.own_body.append(step.data);
+    if (step.kind == Kind::done) {
+      dispatch();
+      return used;
+    }
+  }
+  return used;
+}
+
+std::size_t Connection::discard_body(std::span<char> bytes) {
+  using Kind = http::ChunkedDecoder::Step::Kind;
+  Exchange& x = *exchange_;
+  bool over = false;
+  std::size_t used = 0;
+  if (x.head.framing == http::Framing::length) {
+    const std::uint64_t left = x.head.content_length - x.body_received;
+    used = static_cast<std::size_t>(std::min<std::uint64_t>(left, bytes.size()));
+    x.body_received += used;
+    over = used == left;
+  }
+  while (x.head.framing == http::Framing::chunked && used < bytes.size() && !over) {
+    const auto step = x.chunked.next({bytes.data() + used, bytes.size() - used});
+    used += step.consumed;
+    x.body_received += step.consumed;
+    over = step.kind == Kind::done;
+    if (step.kind == Kind::rejected || x.body_received > shard_->limits().linger_bytes_max) {
+      begin_closing();
+      return used;
+    }
+  }
+  if (over) {
+    release_exchange();
+    enter_idle();
+  }
+  return used;
+}
+
+bool Connection::expectation_met(std::span<char> behind) {
+  Exchange& x = *exchange_;
+  if (!x.head.expect_continue) return true;
+  // The gate comes before the 100: a client that will be refused keeps its body.
+  const admission::ArrivalView arrival = arrival_view();
+  const auto reason = needs_permit(x.route->handler.runs())
+                          ? admission::judge(x.route->lane->view(x.route->options.budget), arrival)
+                          : admission::judge(arrival);
+  if (reason) {
+    shard_->tally(*x.route->lane).received.add_owned();
+    shed(*reason, true);
+    return false;
+  }
+  if (!behind.empty()) return true;  // it did not wait for us
+  out.append(shard_->blocks(), "HTTP/1.1 100 Continue\r\n\r\n");
+  shard_->loop().touch(*this);
+  return true;
+}
+
+// ---- handing over
+
+admission::ArrivalView Connection::arrival_view() const noexcept {
+  admission::ArrivalView arrival;
+  arrival.draining = shard_->draining();
+  arrival.memory_tight = shard_->memory_tight();
+  arrival.connection_over_share = in_flight_requests >= shard_->limits().connection_in_flight_max;
+  arrival.criticality = exchange_->route->options.criticality;
+  return arrival;
+}
+
+void Connection::dispatch() {
+  Exchange& x = *exchange_;
+  Route& route = *x.route;
+  if (!x.own_body.empty()) x.body = {x.own_body.data(), x.own_body.size()};
+  state_ = State::handling;
+  x.deadline = shard_->now() + route.options.budget;
+  x.lane = route.lane;
+  admission::Tally& tally = shard_->tally(*route.lane);
+  tally.received.add_owned();
+  const admission::ArrivalView arrival = arrival_view();
+  if (needs_permit(route.handler.runs())) {
+    admit(arrival);
+    return;
+  }
+  if (const auto reason = admission::judge(arrival)) {
+    shed(*reason, false);
+    return;
+  }
+  tally.inlined.add_owned();
+  tally.started.add_owned();
+  tally.running.add_owned();
+  x.claim.store(Claim::running, std::memory_order_relaxed);
+  if (!route.in_place) x.own_bytes(fd);
+  run_on_loop();
+}
+
+void Connection::admit(const admission::ArrivalView& arrival) {
+  Exchange& x = *exchange_;
+  Route& route = *x.route;
+  const base::Duration budget = route.options.budget;
+  // A look without the lock first: far above capacity most arrivals end here.
+  if (const auto reason = admission::judge(route.lane->view(budget), arrival)) {
+    shed(*reason, false);
+    return;
+  }
+  x.own_bytes(fd);
+  ++in_flight_requests;
+  x.counted = true;
+  const auto admission = route.lane->group()->admit(x, *route.lane, arrival, budget, shard_->now());
+  switch (admission.entry) {
+    case admission::LaneGroup::Entry::shed:
+      --in_flight_requests;
+      x.counted = false;
+      shed(admission.reason, false);
+      return;
+    case admission::LaneGroup::Entry::start: run_on_loop(); return;
+    case admission::LaneGroup::Entry::queued:
+      if (route.pool != nullptr) route.pool->unpark(admission.wake);
+      arm();
+      return;
+  }
+}
+
+void Connection::run_on_loop() {
+  Exchange& x = *exchange_;
+  const auto end = shard_->run_frame(x);
+  if (!end.deliver) {  // it answers later
+    arm();
+    return;
+  }
+  answer_claimed(x);
+  if (end.free) shard_->free(x);
+}
+
+void Connection::deliver(Exchange& x) {
+  SLUICE_ASSERT(exchange_ == &x);
+  answer_claimed(x);
+}
+
+// ---- time
+
+void Connection::arm() noexcept { shard_->loop().arm(*this, next_deadline()); }
+
+TimePoint Connection::next_deadline() const noexcept {
+  TimePoint first = write_deadline_;
+  switch (state_) {
+    case State::handling: {
+      const Claim claim = exchange_->claim.load(std::memory_order_acquire);
+      const bool waits = claim == Claim::queued || claim == Claim::granted;
+      if (waits) first = std::min(first, exchange_->queue_deadline);
+      else if (claim == Claim::running) first = std::min(first, shard_->effective_deadline(*exchange_));
+      break;
+    }
+    case State::body: {
+      const TimePoint judged = phase_deadline_ - shard_->limits().body_timeout + shard_->limits().body_grace;
+      first = std::min({first, phase_deadline_, std::max(judged, shard_->now() + std::chrono::seconds{1})});
+      if (shard_->now() < judged) first = std::min(first, judged);
+      break;
+    }
+    case State::closing:
+    case State::closed: break;
+    default: first = std::min(first, phase_deadline_);
+  }
+  return first;
+}
+
+bool Connection::body_is_slow() const noexcept {
+  const Limits& limits = shard_->limits();
+  const base::Duration elapsed = shard_->now() - (phase_deadline_ - limits.body_timeout);
+  if (elapsed < limits.body_grace) return false;
+  const double wanted = static_cast<double>(limits.body_rate_min) * std::chrono::duration<double>(elapsed).count();
+  return static_cast<double>(exchange_->body_received) < wanted;
+}
+
+void Connection::timer_fired() {
+  const TimePoint now = shard_->now();
+  if (now >= write_deadline_) {
+    shard_->counts().slow_readers.add_owned();
+    cut(true);
+    return;
+  }
+  bool early = false;
+  switch (state_) {
+    case State::handling: early = !handling_timed_out(now); break;
+    case State::body:
+      early = now < phase_deadline_ && !body_is_slow();
+      if (!early) {
+        shard_->counts().body_timeouts.add_owned();
+        refuse({408, "body too slow"});
+      }
+      break;
+    case State::closing:
+    case State::closed: early = true; break;
+    default:
+      early = now < phase_deadline_;
+      if (!early) phase_over();
+  }
+  if (early && base::planted(base::Bug::timer_not_rearmed)) return;
+  if (state_ != State::closed) arm();
+}
+
+void Connection::phase_over() {
+  switch (state_) {
+    case State::idle:
+      shard_->counts().idle_closed.add_owned();
+      cut(false);
+      break;
+    case State::head:
+      shard_->counts().head_timeouts.add_owned();
+      if (exchange_->guard.started()) refuse({408, "head too slow"});
+      else cut(false);
+      break;
+    case State::discard: begin_closing(); break;
+    default: cut(false);
+  }
+}
+
+bool Connection::handling_timed_out(TimePoint now) {
+  Exchange& x = *exchange_;
+  const Claim claim = x.claim.load(std::memory_order_acquire);
+  if ((claim == Claim::queued || claim == Claim::granted) && now >= x.queue_deadline) {
+    end_unstarted(Claim::expired);
+    return true;
+  }
+  if (claim != Claim::running || now < shard_->effective_deadline(x)) return false;
+  if (!x.claim_running(Claim::timed_out)) return false;  // an answer is on its way
+  x.request_stop();
+  shard_->mark_zombie(x);
+  answer_claimed(x);
+  return true;
+}
+
+void Connection::end_unstarted(Claim outcome) {
+  Exchange& x = *exchange_;
+  if (x.claim.load(std::memory_order_acquire) == Claim::granted) {
+    // Its node is in the mailbox: the permit is passed on and the exchange freed when it arrives.
+    admission::LaneGroup::count_dead_grant(x, outcome);
+    answer_claimed(x);
+    return;
+  }
+  if (!x.lane->group()->unlink(x, outcome)) return;  // a worker has it by now
+  answer_claimed(x);
+  shard_->free(x);
+}
+
+// ---- the end
+
+void Connection::input_over() {
+  switch (state_) {
+    case State::handling:
+      if (!kept_.empty() || !shard_->core().options().half_close_cancels) return;
+      exchange_->request_stop();
+      // Work that found a free permit is as good as started; only what really waits is given up.
+      if (exchange_->claim.load(std::memory_order_acquire) == Claim::queued && !exchange_->immediate) cut(false);
+      return;
+    case State::idle:
+    case State::discard:
+      if (!kept_.empty()) return;
+      if (out.empty()) cut(false);
+      else begin_closing();
+      return;
+    case State::closing: return;  // output_closed() ends it
+    default: cut(false);
+  }
+}
+
+void Connection::output_drained() {
+  write_deadline_ = base::never;
+  if (state_ == State::idle && !kept_.empty()) shard_->requeue(*this);
+}
+
+void Connection::output_progressed() noexcept {
+  write_deadline_ = out.empty() ? base::never : shard_->now() + shard_->limits().write_timeout;
+}
+
+void Connection::output_closed() noexcept {
+  write_deadline_ = base::never;
+  if (input_ended) {
+    cut(false);
+    return;
+  }
+  state_ = State::lingering;
+  phase_deadline_ = shard_->now() + shard_->limits().linger_timeout;
+  arm();
+}
+
+void Connection::enter_idle() noexcept {
+  state_ = State::idle;
+  phase_deadline_ = shard_->now() + (shard_->draining() ? base::Duration{shard_->limits().drain_grace}
+                                                        : base::Duration{shard_->limits().idle_timeout});
+  if (input_ended && kept_.empty()) begin_closing();
+}
+
+void Connection::begin_closing() noexcept {
+  if (exchange_ != nullptr) release_exchange();
+  state_ = State::closing;
+  kept_.clear();
+  shard_->forget(*this);
+  if (reading_paused) shard_->loop().resume(*this);  // a FIN must be heard
+  shard_->loop().shutdown_after_flush(*this);
+}
+
+void Connection::release_exchange() noexcept { shard_->free(*std::exchange(exchange_, nullptr)); }
+
+void Connection::cut(bool with_reset) noexcept {
+  if (state_ == State::closed) return;
+  const bool handling = state_ == State::handling;
+  state_ = State::closed;
+  kept_.clear();
+  shard_->forget(*this);
+  if (Exchange* const x = std::exchange(exchange_, nullptr)) {
+    if (handling) shard_->abandon(*x);
+    else shard_->free(*x);
+  }
+  if (with_reset) shard_->loop().reset(*this);
+  else shard_->loop().close(*this);
+}
+
+void Connection::begin_drain() noexcept {
+  if (state_ == State::handling) arm();  // its deadline may be nearer now
+  if (state_ != State::idle) return;
+  phase_deadline_ = std::min(phase_deadline_, shard_->now() + shard_->limits().drain_grace);
+  arm();
+}
+
+void Connection::drain_out() {
+  if (state_ == State::handling) {
+    const Claim claim = exchange_->claim.load(std::memory_order_acquire);
+    if (claim == Claim::queued || claim == Claim::granted) end_unstarted(Claim::shed);
+  }
+  if (state_ == State::closing && !out.empty()) {  // one last write, then the end
+    shard_->loop().close_after_flush(*this);
+    return;
+  }
+  cut(false);
+}
+
+void Connection::deliver_late(Exchange& x) {
+  exchange_ = &x;
+  answer_claimed(x);
+}
+
+}  // namespace sluice::detail

@@ -1,0 +1,129 @@
+// connection.hpp: the state machine of one connection. Bytes come in, answers go out through the stream's chain; it
+// makes no system call and knows no backend. Loop thread only. Drawn in src/README.md.
+//
+// An idle connection is this object and nothing else: no buffer, no exchange.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <sluice/message.hpp>
+
+#include "base/block_pool.hpp"
+#include "http/head_writer.hpp"
+#include "net/stream.hpp"
+#include "server/exchange.hpp"
+
+namespace sluice::detail {
+
+class Shard;
+
+struct ReadyTag {};
+
+class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
+ public:
+  enum class State : std::uint8_t {
+    idle,      // between requests, nothing read
+    head,      // part of a head is there
+    body,      // the head is complete, the body is not
+    discard,   // answered early; what is left of the body is thrown away
+    handling,  // a handler or a queue has the request
+    closing,   // the last answer is on its way out
+    lingering, // our side is closed; what the client still sends is thrown away
+    closed,    // nothing more happens
+  };
+
+  void open(Shard& shard) noexcept;
+  void start() noexcept { arm(); }
+  State state() const noexcept { return state_; }
+  Exchange* exchange() const noexcept { return exchange_; }
+
+  // ---- from the loop
+  void input(std::span<char> bytes);
+  void input_over();
+  void output_drained();
+  void output_progressed() noexcept;
+  void output_closed() noexcept;
+  void timer_fired();
+  /// The connection is over, whatever the reason: claims or unlinks its exchange, then closes. The one close function.
+  void cut(bool with_reset) noexcept;
+
+  // ---- from the shard
+  /// The current exchange has its answer (or a fixed one by its claim).
+  void deliver(Exchange& exchange);
+  /// Goes on with bytes that were kept.
+  void pump();
+  /// A granted exchange has arrived: its handler starts.
+  void run_on_loop();
+  /// Ends the current exchange before it started: out of its queue or on the way from it.
+  void end_unstarted(admission::Claim outcome);
+  /// An idle connection gets a short grace, the others close after their answer.
+  void begin_drain() noexcept;
+  /// The drain's end: what waits in a queue gets its 503, everything else is cut.
+  void drain_out();
+  /// For the simulator's proof alone: writes an answer nobody waits for any more.
+  void deliver_late(Exchange& exchange);
+
+  std::uint32_t in_flight_requests = 0;  // exchanges of this connection that hold a permit, zombies included
+
+ private:
+  // Reading (connection.cpp)
+  std::size_t process(std::span<char> bytes);
+  std::size_t read_head(std::span<char> bytes);
+  std::size_t head_complete(std::span<char> head, std::span<char> behind);
+  std::size_t route_request(std::span<char> behind);
+  std::size_t begin_body(std::span<char> behind);
+  std::size_t read_body(std::span<char> bytes);
+  std::size_t read_fixed_body(std::span<char> bytes);
+  std::size_t read_chunked_body(std::span<char> bytes);
+  std::size_t discard_body(std::span<char> bytes);
+  bool expectation_met(std::span<char> behind);
+  admission::ArrivalView arrival_view() const noexcept;
+  void dispatch();
+  void admit(const admission::ArrivalView& arrival);
+  void phase_over();
+  bool handling_timed_out(base::TimePoint now);
+  bool body_is_slow() const noexcept;
+  void keep(std::span<const char> rest);
+  void update_reading() noexcept;
+
+  // Answering (answers.cpp)
+  void answer_options();
+  void answer_not_allowed(MethodMask allowed);
+  /// An answer before the request's end, without its handler.
+  void answer_early(int status, std::string_view fields = {});
+  void end_early(int status, std::string_view fields, bool body_withheld);
+  /// The client broke a rule: answer, then close.
+  void refuse(http::Reject reject);
+  void shed(ShedReason reason, bool body_withheld);
+  /// By the claim: the work's answer, or a fixed one. Leaves the exchange to whoever called.
+  void answer_claimed(Exchange& exchange);
+  void write_response(Response& response);
+  void write_fixed(int status, std::string_view fields, bool close);
+  void write_head(const http::ResponseHead& head, std::string_view small_body);
+  void write_body(Response& response);
+  void sent_answer() noexcept;
+  void leave_exchange(bool close) noexcept;
+  bool must_close() const noexcept;
+  bool head_only() const noexcept;
+
+  // State
+  void enter_idle() noexcept;
+  void begin_closing() noexcept;
+  void release_exchange() noexcept;
+  void arm() noexcept;
+  base::TimePoint next_deadline() const noexcept;
+
+  Shard* shard_ = nullptr;
+  Exchange* exchange_ = nullptr;  // being read, handled or discarded; in the shard's slab
+  base::Buffer kept_;             // input not consumed yet
+  base::TimePoint phase_deadline_{};
+  base::TimePoint write_deadline_ = base::never;  // while output waits and the peer takes none
+  std::uint32_t discarded_ = 0;   // bytes thrown away after our last answer
+  State state_ = State::closed;
+};
+
+static_assert(sizeof(Connection) <= 192);
+
+}  // namespace sluice::detail

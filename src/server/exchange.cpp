@@ -1,0 +1,346 @@
+#include "server/exchange.hpp"
+
+#include "server/shard.hpp"
+
+namespace sluice {
+namespace detail {
+namespace {
+
+using admission::Claim;
+using admission::Tally;
+
+// Its address names the running thread; nothing is stored in it.
+thread_local const char thread_mark = 0;
+
+std::string_view text_of(const std::exception_ptr& error, std::string& keeper) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& e) {
+    keeper = e.what();
+  } catch (...) {
+    keeper = "not a std::exception";
+  }
+  return keeper;
+}
+
+}  // namespace
+
+void Exchange::open(Shard& home, std::uint32_t slot_of_connection, std::uint32_t generation_of_connection) noexcept {
+  home_ = &home;
+  connection_slot = slot_of_connection;
+  connection_generation = generation_of_connection;
+  claim.store(Claim::idle, std::memory_order_relaxed);
+  guard.reset();
+  own_head_buffer = base::Buffer{home.blocks()};
+  own_body = base::Buffer{home.blocks()};
+}
+
+void Exchange::own_bytes(int fd) {
+  own_head();
+  if (!peer_) peer_ = home_->peer_of(fd);
+}
+
+Peer Exchange::peer() const { return peer_ ? *peer_ : home_->peer_of(*this); }
+
+Response* Exchange::response() noexcept {
+  const Claim outcome = claim.load(std::memory_order_acquire);
+  const bool by_work = outcome == Claim::responded || outcome == Claim::raised;
+  return has_response_ && (by_work || base::planted(base::Bug::late_answer_written)) ? &response_ : nullptr;
+}
+
+void Exchange::own_head() {
+  if (!own_head_buffer.empty()) return;
+  const char* const old = head_bytes;
+  own_head_buffer.append({old, head_size});
+  head_bytes = own_head_buffer.data();
+  for (std::size_t i = 0; i < match.param_count; ++i) {
+    std::string_view& value = match.params[i].value;
+    const bool inside = std::less_equal<>{}(old, value.data()) && std::less_equal<>{}(value.data(), old + head_size);
+    if (inside) value = {head_bytes + (value.data() - old), value.size()};
+  }
+}
+
+void Exchange::clear() noexcept {
+  own_head_buffer.clear();
+  own_body.clear();
+  peer_.reset();
+  chunked.reset();
+  body = {};
+  if (path_scratch.capacity() > 256) path_scratch = std::string{};
+  match.param_count = 0;
+  route = nullptr;
+  lane = nullptr;
+  body_received = 0;
+  permit = zombie = counted = immediate = false;
+  delete stop_.exchange(nullptr, std::memory_order_relaxed);
+  stop_requested_.store(false, std::memory_order_relaxed);
+  edits_.clear();
+  decoded_.clear();
+  if (has_response_) response_ = Response{};
+  has_response_ = false;
+}
+
+// ---- stopping
+
+void Exchange::request_stop() noexcept {
+  if (base::planted(base::Bug::stop_token_silent)) return;
+  stop_requested_.store(true, std::memory_order_seq_cst);
+  if (stop_.load(std::memory_order_seq_cst) != nullptr) home_->fire_stop_later(*this);
+}
+
+std::stop_token Exchange::stop_token() {
+  if (const std::stop_source* source = stop_.load(std::memory_order_acquire)) return source->get_token();
+  auto made = std::make_unique<std::stop_source>();
+  std::stop_source* expected = nullptr;
+  if (!stop_.compare_exchange_strong(expected, made.get(), std::memory_order_seq_cst)) return expected->get_token();
+  std::stop_source* const mine = made.release();
+  // The loop may have asked between its look at stop_ and our publishing: then nobody else will fire.
+  if (stop_requested_.load(std::memory_order_seq_cst)) mine->request_stop();
+  return mine->get_token();
+}
+
+void Exchange::fire_stop() noexcept {
+  if (std::stop_source* source = stop_.load(std::memory_order_acquire)) source->request_stop();
+}
+
+// ---- outcomes
+
+Tally& Exchange::tally(bool& owned) noexcept {
+  owned = home_->on_loop_thread();
+  return owned ? home_->tally(*route->lane) : route->lane->shared_tally();
+}
+
+void Exchange::count(admission::Count Tally::*column, std::uint64_t n) noexcept {
+  bool owned = false;
+  Tally& sums = tally(owned);
+  if (owned) (sums.*column).add_owned(n);
+  else (sums.*column).add(n);
+}
+
+bool Exchange::claim_running(Claim outcome) noexcept {
+  Claim expected = Claim::running;
+  if (!claim.compare_exchange_strong(expected, outcome, std::memory_order_acq_rel)) return false;
+  count(&Tally::running, admission::minus_one);
+  switch (outcome) {
+    case Claim::responded: count(&Tally::responded); break;
+    case Claim::raised: count(&Tally::raised); break;
+    case Claim::timed_out: count(&Tally::timed_out); break;
+    case Claim::abandoned: count(&Tally::abandoned); break;
+    default: SLUICE_ASSERT(!"not an outcome of running work");
+  }
+  return true;
+}
+
+bool Exchange::edit(Response& response) noexcept {
+  try {
+    for (auto next = edits_.rbegin(); next != edits_.rend(); ++next) (*next)(response);
+    return true;
+  } catch (...) {
+    std::string keeper;
+    home_->core().log(LogEvent::Level::error, "edit_threw", route->pattern, text_of(std::current_exception(), keeper));
+    return false;
+  }
+}
+
+void Exchange::store(Response&& response) noexcept {
+  response_ = std::move(response);
+  has_response_ = true;
+}
+
+Sent Exchange::finish(Response&& response, Claim outcome) noexcept {
+  if (!edits_.empty() && !edit(response)) return finish_fixed();
+  // The answer is built; from here to the post everything is a noexcept move.
+  bool won = claim_running(outcome);
+  if (!won) count(&Tally::late);
+  if (!won && base::planted(base::Bug::late_answer_written)) won = true;
+  if (won) store(std::move(response));
+  const Sent sent = won ? Sent::accepted : Sent::too_late;
+  end_handle(won);
+  return sent;
+}
+
+Sent Exchange::finish_fixed() noexcept {
+  const bool won = claim_running(Claim::raised);
+  if (!won) count(&Tally::late);
+  end_handle(won);
+  return won ? Sent::accepted : Sent::too_late;
+}
+
+Sent Exchange::answer(Response&& response) noexcept { return finish(std::move(response), Claim::responded); }
+
+Sent Exchange::fail(Problem&& problem) noexcept {
+  log_problem(problem);
+  return finish(home_->core().render(request_, problem), Claim::raised);
+}
+
+Sent Exchange::fail(std::exception_ptr error) noexcept {
+  if (error == nullptr) return finish_fixed();
+  try {
+    std::rethrow_exception(std::move(error));
+  } catch (Problem& problem) {
+    return fail(std::move(problem));
+  } catch (const std::exception& e) {
+    home_->core().log(LogEvent::Level::error, "exception_raised", route->pattern, e.what());
+  } catch (...) {
+    home_->core().log(LogEvent::Level::error, "exception_raised", route->pattern, "not a std::exception");
+  }
+  try {
+    return finish(home_->core().render(request_, Problem{500}), Claim::raised);
+  } catch (...) {  // no memory to say more
+    return finish_fixed();
+  }
+}
+
+void Exchange::log_problem(const Problem& problem) const noexcept {
+  const LogEvent::Level level = problem.status() >= 500 ? LogEvent::Level::error : LogEvent::Level::info;
+  home_->core().log(level, "problem", route->pattern, problem.cause().empty() ? problem.title() : problem.cause());
+}
+
+bool Exchange::unwinding_own_frame() const noexcept {
+  return frame_thread_.load(std::memory_order_relaxed) == &thread_mark && std::uncaught_exceptions() > frame_exceptions_;
+}
+
+void Exchange::drop() noexcept {
+  LifeOf<base::StdSync>::End end;
+  if (life_.end_if_not_last_handle(end)) return;
+  // While an exception leaves the frame the frame's own pin claims: it knows what was thrown.
+  bool won = false;
+  if (!unwinding_own_frame() && !base::planted(base::Bug::dropped_unanswered)) {
+    won = claim_running(Claim::raised);
+    if (won) {
+      count(&Tally::dropped);
+      home_->core().log(LogEvent::Level::error, "responder_dropped", route->pattern, {});
+    }
+  }
+  end_handle(won);
+}
+
+Handle Exchange::second_handle() noexcept {
+  life_.add_handle();
+  return Handle{this};
+}
+
+// ---- pins
+
+void Exchange::settle(LifeOf<base::StdSync>::End end, Shard& home, admission::Lane* held,
+                      base::TimePoint since) noexcept {
+  if (end.last && held != nullptr) home.release_permit(*held, since);
+  if (end.post) home.post(*this);
+}
+
+void Exchange::end_handle(bool answered) noexcept {
+  if (home_->in_frame_of(*this)) {
+    life_.end_handle_in_frame(answered);
+    return;
+  }
+  // Read before the pin ends: afterwards the exchange may be gone.
+  Shard& shard = *home_;
+  admission::Lane* const held = permit ? lane : nullptr;
+  const base::TimePoint since = started;
+  settle(life_.end_handle(answered), shard, held, since);
+}
+
+void Exchange::send_home() noexcept { home_->post(*this); }
+
+void Exchange::send_home_unstarted() noexcept {
+  life_.post_unstarted();
+  home_->post(*this);
+}
+
+admission::Job::After Exchange::run() noexcept {
+  life_.begin();
+  const bool answered = invoke();
+  const LifeOf<base::StdSync>::End end = life_.end_frame(answered);
+  const bool release = end.last && !base::planted(base::Bug::permit_leaked);
+  return {release, end.post};
+}
+
+LifeOf<base::StdSync>::Arrival Exchange::run_on_loop() noexcept {
+  life_.begin();
+  const bool answered = invoke();
+  return life_.end_frame_on_loop(answered);
+}
+
+// The one place where user code is called, and the one catch around it.
+bool Exchange::invoke() noexcept {
+  frame_thread_.store(&thread_mark, std::memory_order_relaxed);
+  frame_exceptions_ = std::uncaught_exceptions();
+  bool answered = false;
+  try {
+    route->handler(request_, Responder{Handle{this}});
+  } catch (const Problem& problem) {
+    log_problem(problem);
+    answered = fail_frame(&problem);
+  } catch (const std::exception& error) {
+    home_->core().log(LogEvent::Level::error, "handler_threw", route->pattern, error.what());
+    answered = fail_frame(nullptr);
+  } catch (...) {
+    home_->core().log(LogEvent::Level::error, "handler_threw", route->pattern, "not a std::exception");
+    answered = fail_frame(nullptr);
+  }
+  frame_thread_.store(nullptr, std::memory_order_relaxed);
+  return answered;
+}
+
+bool Exchange::fail_frame(const Problem* problem) noexcept {
+  Response response;
+  bool rendered = false;
+  try {
+    response = home_->core().render(request_, problem != nullptr ? *problem : Problem{500});
+    rendered = edit(response);
+  } catch (...) {  // no memory: the fixed 500 needs none
+    rendered = false;
+  }
+  if (!claim_running(Claim::raised)) return false;
+  if (problem == nullptr) count(&Tally::thrown);
+  if (rendered) store(std::move(response));
+  return true;
+}
+
+}  // namespace detail
+
+// ---- handles
+
+namespace detail {
+
+Handle& Handle::operator=(Handle&& other) noexcept {
+  if (this != &other) {
+    if (Exchange* old = exchange_.exchange(other.take(), std::memory_order_acq_rel)) old->drop();
+  }
+  return *this;
+}
+
+Handle::~Handle() {
+  if (Exchange* exchange = take()) exchange->drop();
+}
+
+Sent answer(Handle& handle, Response&& response) noexcept {
+  Exchange* const exchange = handle.take();
+  return exchange == nullptr ? Sent::used_up : exchange->answer(std::move(response));
+}
+
+Sent fail(Handle& handle, Problem&& problem) noexcept {
+  Exchange* const exchange = handle.take();
+  return exchange == nullptr ? Sent::used_up : exchange->fail(std::move(problem));
+}
+
+Sent fail(Handle& handle, std::exception_ptr error) noexcept {
+  Exchange* const exchange = handle.take();
+  return exchange == nullptr ? Sent::used_up : exchange->fail(std::move(error));
+}
+
+}  // namespace detail
+
+std::pair<Respond, Raise> Responder::split() && {
+  detail::Exchange* const exchange = handle_.peek();
+  if (exchange == nullptr) return {Respond{detail::Handle{}}, Raise{detail::Handle{}}};
+  detail::Handle second = exchange->second_handle();
+  return {Respond{std::move(handle_)}, Raise{std::move(second)}};
+}
+
+Responder&& Responder::edit(std::move_only_function<void(Response&)> edit) && {
+  if (detail::Exchange* exchange = handle_.peek()) exchange->add_edit(std::move(edit));
+  return std::move(*this);
+}
+
+}  // namespace sluice

@@ -1,0 +1,139 @@
+// exchange.hpp: one request's whole life: its bytes, route, deadline, claim word, pins and the slot for its answer.
+//
+// Lives in a shard's slab; taken and freed by the loop only. Handlers and handles on any thread pin it; the rules that
+// keep this sound are those of life.hpp and job.hpp. Members are grouped by who may touch them.
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <functional>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sluice/handler.hpp>
+
+#include "admission/job.hpp"
+#include "base/block_pool.hpp"
+#include "http/chunked.hpp"
+#include "http/head.hpp"
+#include "http/head_guard.hpp"
+#include "net/mailbox.hpp"
+#include "server/life.hpp"
+#include "server/route.hpp"
+
+namespace sluice::detail {
+
+class Connection;
+class Shard;
+
+struct StopListTag {};
+
+class Exchange final : public admission::Job,
+                       public net::MailNode,
+                       public base::ListNode<StopListTag> {
+ public:
+  // ---- set by the slab
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+
+  // ---- loop thread, before the handler starts; read-only while it is pinned
+  void open(Shard& home, std::uint32_t connection_slot, std::uint32_t connection_generation) noexcept;
+  /// Copies the head's bytes, so that they outlive the Io's buffer; views into the old place move along.
+  void own_head();
+  /// As own_head, and remembers who the client is: from here on the connection may end while the work goes on.
+  void own_bytes(int fd);
+  /// Everything goes back to its pool; the last thing before the slab gets it.
+  void clear() noexcept;
+
+  http::HeadGuard guard;
+  http::ChunkedDecoder chunked;
+  http::Head head;
+  const char* head_bytes = nullptr;  // the Io's or the connection's until own_head(), then own_head_buffer's
+  std::size_t head_size = 0;
+  base::Buffer own_head_buffer;
+  std::string_view body;  // in place, or own_body's
+  base::Buffer own_body;
+  std::string path_scratch;
+  Match match;
+  Route* route = nullptr;
+  std::uint32_t connection_slot = 0;
+  std::uint32_t connection_generation = 0;
+  std::uint64_t body_received = 0;
+  bool zombie = false;    // claimed by the loop while its work goes on
+  bool counted = false;   // in its connection's in-flight number
+
+  // ---- any thread
+  Request& request() noexcept { return request_; }
+  Shard& home() const noexcept { return *home_; }
+  /// Asks for the end of the work. The loop fires the token's callbacks later, outside of any state change.
+  ///   Thread: loop.
+  void request_stop() noexcept;
+  bool stop_requested() const noexcept { return stop_requested_.load(std::memory_order_acquire); }
+  std::stop_token stop_token();
+  /// Runs the callbacks. Thread: loop.
+  void fire_stop() noexcept;
+
+  /// RUNNING becomes `outcome`, or somebody was quicker. Thread: any.
+  bool claim_running(admission::Claim outcome) noexcept;
+
+  /// A handle answers, fails or is dropped. Thread: any.
+  Sent answer(Response&& response) noexcept;
+  Sent fail(Problem&& problem) noexcept;
+  Sent fail(std::exception_ptr error) noexcept;
+  void drop() noexcept;
+  Handle second_handle() noexcept;
+  void add_edit(std::move_only_function<void(Response&)> edit) { edits_.push_back(std::move(edit)); }
+
+  // ---- the frame
+  After run() noexcept override;        // on a worker
+  LifeOf<base::StdSync>::Arrival run_on_loop() noexcept;
+  void send_home() noexcept override;
+  void send_home_unstarted() noexcept override;
+  LifeOf<base::StdSync>::Arrival arrive() noexcept { return life_.arrive(); }
+  bool pinned() const noexcept { return life_.pinned(); }
+
+  /// The answer the work gave, once DELIVER was seen; nullptr: a fixed one, by the claim. Thread: loop.
+  Response* response() noexcept;
+  /// Thread: any that pins it.
+  Peer peer() const;
+
+ private:
+  friend class sluice::Request;
+
+  bool invoke() noexcept;
+  bool fail_frame(const Problem* problem) noexcept;
+  void log_problem(const Problem& problem) const noexcept;
+  Sent finish(Response&& response, admission::Claim outcome) noexcept;
+  Sent finish_fixed() noexcept;
+  bool edit(Response& response) noexcept;
+  void store(Response&& response) noexcept;
+  void end_handle(bool answered) noexcept;
+  void settle(LifeOf<base::StdSync>::End end, Shard& home, admission::Lane* held, base::TimePoint since) noexcept;
+  admission::Tally& tally(bool& owned) noexcept;
+  void count(admission::Count admission::Tally::*column, std::uint64_t n = 1) noexcept;
+  bool unwinding_own_frame() const noexcept;
+
+  Shard* home_ = nullptr;
+  Request request_{*this};
+  LifeOf<base::StdSync> life_;
+  std::atomic<bool> stop_requested_{false};
+  std::atomic<std::stop_source*> stop_{nullptr};  // made on first use, owned
+  std::atomic<const void*> frame_thread_{nullptr};
+  int frame_exceptions_ = 0;  // in flight on the frame's thread when it began
+  std::vector<std::move_only_function<void(Response&)>> edits_;
+  std::mutex decoded_lock_;  // a request may be read from several threads
+  std::optional<Peer> peer_;  // set by own_bytes; until then the connection is asked
+  std::deque<std::pair<const char*, std::string>> decoded_;  // query values that were escaped, by where they lie
+
+  // Written by the winner of the claim before DELIVER is set; read by the loop after it saw that.
+  Response response_;
+  bool has_response_ = false;
+};
+
+}  // namespace sluice::detail

@@ -1,0 +1,123 @@
+// What a server runs with, in figures: Core::report and what it is made of.
+#include <algorithm>
+
+#include "server/core.hpp"
+
+namespace sluice::detail {
+namespace {
+
+using Figures = std::vector<std::pair<std::string, std::uint64_t>>;
+
+std::uint64_t ms(std::chrono::milliseconds value) noexcept { return static_cast<std::uint64_t>(value.count()); }
+
+Figures figures(const Limits& l) {
+  return {{"connections_max", l.connections_max},
+          {"connection_in_flight_max", l.connection_in_flight_max},
+          {"head_timeout_ms", ms(l.head_timeout)},
+          {"head_bytes_max", l.head_bytes_max},
+          {"head_fields_max", l.head_fields_max},
+          {"target_bytes_max", l.target_bytes_max},
+          {"body_bytes_max", l.body_bytes_max},
+          {"body_timeout_ms", ms(l.body_timeout)},
+          {"body_rate_min_bytes_per_second", l.body_rate_min},
+          {"body_grace_ms", ms(l.body_grace)},
+          {"idle_timeout_ms", ms(l.idle_timeout)},
+          {"write_timeout_ms", ms(l.write_timeout)},
+          {"output_high_water_bytes", l.output_high_water},
+          {"pipelined_max", l.pipelined_max},
+          {"pipelined_bytes_max", l.pipelined_bytes_max},
+          {"linger_timeout_ms", ms(l.linger_timeout)},
+          {"linger_bytes_max", l.linger_bytes_max},
+          {"buffered_bytes_max", l.buffered_bytes_max},
+          {"drain_timeout_ms", ms(l.drain_timeout)},
+          {"drain_grace_ms", ms(l.drain_grace)}};
+}
+
+const char* name_of(Runs runs) noexcept {
+  switch (runs) {
+    case Runs::on_loop: return "loop";
+    case Runs::answers_later: return "later";
+    case Runs::on_pool: return "pool";
+  }
+  return "loop";
+}
+
+}  // namespace
+
+Report Core::report() const {
+  Report report;
+  report.cores = default_loops();
+  report.loops = options_.loops;
+  report.pool_threads = options_.pool_threads;
+  report.limits = figures(options_.limits);
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    const admission::Lane::Settings& lane = lanes_[i]->settings();
+    const base::Duration budget = lane_budget(*lanes_[i]);
+    const Runs runs = lane_kinds_[i].second;
+    const base::Duration wait = lanes_[i]->view(budget).queue_timeout;
+    const bool queues = needs_permit(runs);
+    report.lanes.push_back({lane.name, name_of(runs), queues ? lane.limit : 0, lane.reserved, queues ? lane.depth_max : 0,
+                            queues ? ms(std::chrono::duration_cast<std::chrono::milliseconds>(wait)) : 0,
+                            ms(std::chrono::duration_cast<std::chrono::milliseconds>(budget))});
+  }
+  report.memory_bytes_max = memory_bytes_max();
+  report.warnings = warnings();
+  return report;
+}
+
+base::Duration Core::lane_budget(const admission::Lane& lane) const noexcept {
+  base::Duration shortest = base::Duration::max();
+  for (const Route& route : routes_->routes) {
+    if (route.lane == &lane) shortest = std::min<base::Duration>(shortest, route.options.budget);
+  }
+  return shortest;
+}
+
+// Everything the limits allow the library to hold at once. Buffered bytes are capped as a whole; what a handler
+// allocates for itself, a response's body included, is its own.
+std::uint64_t Core::memory_bytes_max() const noexcept {
+  constexpr std::uint64_t connection_bytes = 256;         // Connection and its share of the slab
+  constexpr std::uint64_t exchange_bytes = 3 * 1024;      // Exchange, with the offsets of every field
+  constexpr std::uint64_t thread_stack_bytes = 64 * 1024; // touched part of a thread's stack, usual case
+  constexpr std::uint64_t loop_bytes = 8 * 1024 * 1024;   // scratch and the pools' free lists, at their caps
+  const Limits& l = options_.limits;
+  std::uint64_t zombies = 0;
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (needs_permit(lane_kinds_[i].second)) zombies += lanes_[i]->settings().limit;
+  }
+  std::uint64_t body_max = l.body_bytes_max;
+  for (const Route& route : routes_->routes) body_max = std::max(body_max, route.body_bytes_max);
+  // The cap is looked at between requests: one body per loop and one read buffer can still come on top.
+  const std::uint64_t buffered = l.buffered_bytes_max + options_.loops * (body_max + l.pipelined_bytes_max);
+  return l.connections_max * (connection_bytes + exchange_bytes) + zombies * exchange_bytes + buffered +
+         options_.pool_threads * thread_stack_bytes + options_.loops * loop_bytes;
+}
+
+std::vector<std::string> Core::warnings() const {
+  std::vector<std::string> all;
+  const unsigned cores = default_loops();
+  if (options_.loops > cores) {
+    all.push_back("loops " + std::to_string(options_.loops) + " is more than the " + std::to_string(cores) +
+                  " cores this process may use");
+  }
+  if (options_.limits.connections_max > default_connections_max() * 2ull) {
+    all.push_back("connections_max " + std::to_string(options_.limits.connections_max) +
+                  " is more than the file descriptors this process may open");
+  }
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (!needs_permit(lane_kinds_[i].second)) continue;
+    const admission::Lane::Settings& lane = lanes_[i]->settings();
+    const base::Duration budget = lane_budget(*lanes_[i]);
+    const base::Duration wait = lanes_[i]->view(budget).queue_timeout;
+    // A queue that can't be emptied within its wait even if every job takes only a millisecond.
+    if (std::uint64_t{lane.depth_max} * std::chrono::milliseconds{1} > wait * lane.limit) {
+      all.push_back("lane " + lane.name + ": queue_depth_max " + std::to_string(lane.depth_max) +
+                    " is more than " + std::to_string(lane.limit) + " permits can work off in its queue_timeout of " +
+                    std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(wait).count()) +
+                    " ms, even at 1 ms each");
+    }
+  }
+  return all;
+}
+
+}  // namespace sluice::detail

@@ -1,0 +1,20 @@
+// response_access.hpp: the inside of a Response, for the one place that sends it.
+#pragma once
+
+#include <sluice/message.hpp>
+
+namespace sluice {
+
+struct ResponseAccess {
+  static std::string_view fields(const Response& r) noexcept { return r.fields_; }
+  static std::string_view content_type(const Response& r) noexcept {
+    return r.content_type_own_.empty() ? r.content_type_ : std::string_view{r.content_type_own_};
+  }
+  static bool close(const Response& r) noexcept { return r.close_; }
+  static bool owns_body(const Response& r) noexcept { return r.kind_ == Response::BodyKind::owned; }
+  static bool shares_body(const Response& r) noexcept { return r.kind_ == Response::BodyKind::shared; }
+  static std::string&& take_owned(Response& r) noexcept { return std::move(r.owned_); }
+  static SharedBytes&& take_shared(Response& r) noexcept { return std::move(r.shared_); }
+};
+
+}  // namespace sluice

@@ -1,0 +1,89 @@
+#include "server/route.hpp"
+
+#include <stdexcept>
+
+namespace sluice {
+namespace detail {
+namespace {
+
+void check(const RouteOptions& options, const std::string& name) {
+  const auto fail = [&](const char* what) { throw std::invalid_argument{"route " + name + ": " + what}; };
+  if (options.budget <= std::chrono::milliseconds{0}) fail("budget must be above 0");
+  if (options.in_flight_max && *options.in_flight_max == 0) fail("in_flight_max must be above 0");
+  if (options.queue_depth_max && *options.queue_depth_max == 0) fail("queue_depth_max must be above 0");
+  if (options.queue_depth_max && *options.queue_depth_max > 65'536) fail("queue_depth_max must not be above 65,536");
+  if (options.queue_timeout && options.queue_timeout->count() <= 0) fail("queue_timeout must be above 0");
+  if (options.queue_timeout && *options.queue_timeout > options.budget) fail("queue_timeout must not exceed budget");
+  const bool own = options.in_flight_max || options.queue_depth_max || options.queue_timeout || options.reserved;
+  if (!options.lane.empty() && own) {
+    fail("in_flight_max, queue_depth_max, queue_timeout and reserved belong to the shared lane it names");
+  }
+}
+
+}  // namespace
+
+void RouterState::add(Method method, std::string pattern, Handler handler, RouteOptions options,
+                      const std::vector<Middleware>& wrap) {
+  const std::string name = std::string{to_string(method)} + " " + pattern;
+  if (method == Method::options || method == Method::connect || method == Method::trace) {
+    throw std::invalid_argument{"route " + name + ": the library answers this method itself"};
+  }
+  check(options, name);
+  const Runs runs = handler.runs();
+  // Folded once, here: the first use() ends up outermost. A wrapper runs where the wrapped handler runs.
+  for (auto layer = wrap.rbegin(); layer != wrap.rend(); ++layer) {
+    handler = (*layer)(std::move(handler));
+  }
+  table.add(method, pattern, static_cast<std::uint32_t>(routes.size()));
+  const bool in_place = runs == Runs::on_loop && wrap.empty();
+  routes.push_back({method, std::move(pattern), Handler{std::move(handler), runs}, std::move(options), in_place});
+}
+
+}  // namespace detail
+
+Router::Router() : state_{std::make_unique<detail::RouterState>()} {}
+Router::~Router() = default;
+Router::Router(Router&&) noexcept = default;
+Router& Router::operator=(Router&&) noexcept = default;
+
+Router& Router::add(Method method, std::string_view pattern, Handler handler, RouteOptions options) {
+  state_->add(method, std::string{pattern}, std::move(handler), std::move(options), state_->middleware);
+  return *this;
+}
+
+Router& Router::use(Middleware middleware) {
+  if (!middleware) throw std::invalid_argument{"use(): the middleware is empty"};
+  state_->middleware.push_back(std::move(middleware));
+  return *this;
+}
+
+Router& Router::lane(std::string name, LaneOptions options) {
+  const auto fail = [&](const char* what) { throw std::invalid_argument{"lane " + name + ": " + what}; };
+  if (name.empty()) throw std::invalid_argument{"lane: the name is empty"};
+  if (options.in_flight_max && *options.in_flight_max == 0) fail("in_flight_max must be above 0");
+  if (options.queue_depth_max == 0 || options.queue_depth_max > 65'536) fail("queue_depth_max must be 1 to 65,536");
+  if (options.queue_timeout && options.queue_timeout->count() <= 0) fail("queue_timeout must be above 0");
+  if (!state_->lanes.emplace(name, std::move(options)).second) fail("declared twice");
+  return *this;
+}
+
+Router::Group Router::group(std::string_view prefix) {
+  return Group{*state_, std::string{prefix}, state_->middleware};
+}
+
+Router::Group& Router::Group::add(Method method, std::string_view pattern, Handler handler, RouteOptions options) {
+  state_->add(method, prefix_ + std::string{pattern}, std::move(handler), std::move(options), middleware_);
+  return *this;
+}
+
+Router::Group& Router::Group::use(Middleware middleware) {
+  if (!middleware) throw std::invalid_argument{"use(): the middleware is empty"};
+  middleware_.push_back(std::move(middleware));
+  return *this;
+}
+
+Router::Group Router::Group::group(std::string_view prefix) const {
+  return Group{*state_, prefix_ + std::string{prefix}, middleware_};
+}
+
+}  // namespace sluice

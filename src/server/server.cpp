@@ -1,0 +1,309 @@
+#include <sluice/server.hpp>
+
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+#include "net/epoll_io.hpp"
+#include "net/listener.hpp"
+#include "net/loop.hpp"
+#include "server/shard.hpp"
+
+namespace sluice {
+namespace {
+
+using detail::Core;
+using detail::Shard;
+
+Peer peer_of_socket(int fd) {
+  Peer peer;
+  peer.address = net::peer_address(fd).to_string();
+  if (const auto credentials = net::peer_credentials(fd)) {
+    peer.process_id = static_cast<std::uint32_t>(credentials->process);
+    peer.user_id = credentials->user;
+    peer.group_id = credentials->group;
+  }
+  return peer;
+}
+
+/// One loop with its shard. Kept by the server, and by the last exchange if that outlives the server.
+struct LoopUnit {
+  LoopUnit(std::shared_ptr<Core> core, std::size_t index)
+      : shard{core, index}, loop{shard, core->clock()} {
+    shard.attach(loop, peer_of_socket);
+  }
+  Shard shard;
+  net::Loop<net::EpollIo, Shard> loop;
+};
+
+void add(ConnectionCounters& sum, const LoopUnit& unit) {
+  const detail::ConnectionTally& tally = unit.shard.connection_tally();
+  sum.accepted += tally.accepted.read();
+  sum.closed += tally.closed.read();
+  sum.refused_requests += tally.refused_requests.read();
+  sum.head_timeouts += tally.head_timeouts.read();
+  sum.body_timeouts += tally.body_timeouts.read();
+  sum.idle_closed += tally.idle_closed.read();
+  sum.slow_readers += tally.slow_readers.read();
+  sum.resets += tally.resets.read();
+  sum.accept_pauses += tally.accept_pauses.read();
+  sum.accept_errors += unit.loop.counters().accept_errors.value();
+  sum.responses += tally.responses.read();
+  sum.responses_dropped += tally.responses_dropped.read();
+  sum.bytes_buffered += tally.bytes_buffered.read();
+}
+
+void add(LaneCounters& sum, const LaneCounters& lane) {
+  sum.received += lane.received;
+  for (std::size_t i = 0; i < shed_reason_count; ++i) sum.shed[i] += lane.shed[i];
+  sum.queued += lane.queued;
+  sum.inlined += lane.inlined;
+  sum.started += lane.started;
+  sum.expired += lane.expired;
+  sum.cancelled += lane.cancelled;
+  sum.evicted += lane.evicted;
+  sum.stale += lane.stale;
+  sum.drained += lane.drained;
+  sum.responded += lane.responded;
+  sum.raised += lane.raised;
+  sum.timed_out += lane.timed_out;
+  sum.abandoned += lane.abandoned;
+  sum.dropped += lane.dropped;
+  sum.thrown += lane.thrown;
+  sum.late += lane.late;
+  sum.started_after_deadline += lane.started_after_deadline;
+  sum.depth += lane.depth;
+  sum.running += lane.running;
+  sum.in_flight += lane.in_flight;
+  sum.zombies += lane.zombies;
+  sum.limit += lane.limit;
+}
+
+}  // namespace
+
+unsigned default_loops() noexcept {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1u, static_cast<unsigned>(CPU_COUNT(&set)));
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+unsigned default_pool_threads() noexcept { return std::max(16u, 4 * default_loops()); }
+
+std::uint32_t default_connections_max() noexcept {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 512;
+  const auto half = static_cast<std::uint64_t>(limit.rlim_cur) / 2;
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(half, 16, 10'000));
+}
+
+class Server::Impl {
+ public:
+  Impl(Router router, ServerOptions options);
+  ~Impl();
+
+  void start();
+  void wait();
+  DrainReport end(Shard::Wish wish, std::chrono::milliseconds timeout);
+
+  std::shared_ptr<Core> core;
+  std::vector<std::shared_ptr<LoopUnit>> units;
+  std::vector<net::Listener> listeners;
+  std::vector<std::string> addresses;
+
+ private:
+  void bind();
+  void serve(std::size_t index) noexcept;
+  bool called_from_inside() const noexcept;
+  void join_loops();
+  void begin_end(Shard::Wish wish, std::chrono::milliseconds timeout);
+  DrainReport summary(base::TimePoint since);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::thread> threads_;
+  bool started_ = false;
+  bool ended_ = false;
+  std::size_t loops_over_ = 0;
+  std::map<std::string, std::uint64_t> still_running_;
+};
+
+Server::Impl::Impl(Router router, ServerOptions options) {
+  if (!http::parser_self_test()) throw std::runtime_error{"llhttp: the parser that was built in is not strict"};
+  if (options.backend == Backend::io_uring) {
+    throw std::invalid_argument{"backend: io_uring is not part of this build; take automatic or epoll"};
+  }
+  if (options.listen.empty()) throw std::invalid_argument{"listen: no address given"};
+  const unsigned pool_threads = std::max(1u, options.pool_threads);
+  core = std::make_shared<Core>(detail::RouterState::take(std::move(router)), std::move(options), base::system_clock(),
+                                std::make_unique<admission::ThreadHost>(pool_threads));
+  for (std::size_t i = 0; i < core->options().loops; ++i) units.push_back(std::make_shared<LoopUnit>(core, i));
+  bind();
+}
+
+Server::Impl::~Impl() {
+  end(Shard::Wish::cut, std::chrono::milliseconds{0});
+  join_loops();
+  core->pool().join();
+}
+
+void Server::Impl::bind() {
+  const ServerOptions& options = core->options();
+  for (const std::string& text : options.listen) {
+    const auto address = net::Address::parse(text);
+    if (!address) throw std::invalid_argument{"listen \"" + text + "\": " + address.error()};
+    net::ListenOptions listen_options;
+    listen_options.loops = options.loops;
+    listen_options.unix_mode = options.unix_mode;
+    auto listener = net::Listener::open(*address, listen_options);
+    if (!listener) {
+      throw std::system_error{listener.error().number, std::system_category(),
+                              "listen \"" + text + "\": " + listener.error().sentence};
+    }
+    for (unsigned i = 0; i < options.loops; ++i) {
+      const int error = units[i]->loop.listen(listener->fd(i), listener->shared());
+      if (error != 0) throw std::system_error{error, std::system_category(), "listen \"" + text + "\""};
+    }
+    addresses.push_back(listener->address().to_string());
+    listeners.push_back(*std::move(listener));
+  }
+}
+
+void Server::Impl::start() {
+  const std::lock_guard lock{mutex_};
+  if (started_) throw std::logic_error{"start: the server was started before"};
+  started_ = true;
+  core->pool().start();
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    threads_.emplace_back([this, i] { serve(i); });
+  }
+  core->log(LogEvent::Level::info, "backend", {}, "epoll (io_uring is not part of this build)");
+}
+
+void Server::Impl::serve(std::size_t index) noexcept {
+  LoopUnit& unit = *units[index];
+  unit.loop.run();
+  std::map<std::string, std::uint64_t> running;
+  unit.shard.count_running(running);
+  unit.shard.retire(units[index]);
+  const std::lock_guard lock{mutex_};
+  for (const auto& [route, count] : running) still_running_[route] += count;
+  ++loops_over_;
+  changed_.notify_all();
+}
+
+bool Server::Impl::called_from_inside() const noexcept {
+  const net::LoopBase* const current = net::LoopBase::current();
+  for (const auto& unit : units) {
+    if (&unit->loop == current) return true;
+  }
+  return core->pool().on_worker_thread();
+}
+
+void Server::Impl::begin_end(Shard::Wish wish, std::chrono::milliseconds timeout) {
+  core->clamp_drain_deadline(core->clock().now() + timeout);
+  for (const auto& unit : units) unit->shard.ask(wish);
+}
+
+DrainReport Server::Impl::end(Shard::Wish wish, std::chrono::milliseconds timeout) {
+  const base::TimePoint since = core->clock().now();
+  {
+    const std::lock_guard lock{mutex_};
+    if (!started_) {
+      listeners.clear();
+      ended_ = true;
+      return {};
+    }
+  }
+  begin_end(wish, timeout);
+  if (called_from_inside()) return summary(since);
+  std::unique_lock lock{mutex_};
+  while (loops_over_ < units.size()) {
+    const bool refusing = std::all_of(units.begin(), units.end(), [](const auto& u) { return u->shard.stopped_accepting(); });
+    if (refusing) listeners.clear();  // from here on the kernel refuses new clients
+    changed_.wait_for(lock, std::chrono::milliseconds{listeners.empty() ? 1000 : 5});
+  }
+  listeners.clear();
+  const bool idle = still_running_.empty();
+  lock.unlock();
+  core->pool().close();
+  if (idle) join_loops();
+  if (idle) core->pool().join();
+  return summary(since);
+}
+
+void Server::Impl::join_loops() {
+  std::vector<std::thread> threads;
+  {
+    const std::lock_guard lock{mutex_};
+    threads.swap(threads_);
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+DrainReport Server::Impl::summary(base::TimePoint since) {
+  DrainReport report;
+  for (const auto& unit : units) {
+    report.finished += unit->shard.connection_tally().drain_finished.read();
+    report.cut += unit->shard.connection_tally().drain_cut.read();
+  }
+  const std::lock_guard lock{mutex_};
+  report.still_running.assign(still_running_.begin(), still_running_.end());
+  report.took = std::chrono::ceil<std::chrono::milliseconds>(core->clock().now() - since);
+  return report;
+}
+
+void Server::Impl::wait() {
+  std::unique_lock lock{mutex_};
+  changed_.wait(lock, [&] { return ended_ || (started_ && loops_over_ == units.size()); });
+}
+
+// ---- the public face
+
+Server::Server(Router router, ServerOptions options) : impl_{std::make_unique<Impl>(std::move(router), std::move(options))} {}
+Server::~Server() = default;
+
+void Server::start() { impl_->start(); }
+
+int Server::run() {
+  impl_->start();
+  impl_->wait();
+  return 0;
+}
+
+void Server::wait() { impl_->wait(); }
+
+DrainReport Server::drain(std::chrono::milliseconds timeout) { return impl_->end(Shard::Wish::drain, timeout); }
+
+DrainReport Server::drain() { return drain(impl_->core->limits().drain_timeout); }
+
+DrainReport Server::stop() { return impl_->end(Shard::Wish::cut, std::chrono::milliseconds{0}); }
+
+std::vector<std::string> Server::addresses() const { return impl_->addresses; }
+
+std::string_view Server::backend() const noexcept { return "epoll"; }
+
+Report Server::report() const {
+  Report report = impl_->core->report();
+  report.backend = backend();
+  report.addresses = impl_->addresses;
+  return report;
+}
+
+Counters Server::counters() const {
+  Counters counters;
+  counters.lanes = impl_->core->lane_counters();
+  for (const NamedLaneCounters& lane : counters.lanes) add(counters.total, lane.counters);
+  for (const auto& unit : impl_->units) add(counters.connections, *unit);
+  counters.connections.open = counters.connections.accepted - counters.connections.closed;
+  return counters;
+}
+
+}  // namespace sluice

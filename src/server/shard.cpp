@@ -1,0 +1,365 @@
+#include "server/shard.hpp"
+
+#include <cstring>
+
+namespace sluice::detail {
+
+using admission::Claim;
+using admission::Tally;
+
+namespace {
+
+constexpr base::Duration last_words = std::chrono::milliseconds{50};
+
+Connection& connection_of(net::Stream& stream) noexcept { return static_cast<Connection&>(stream); }
+
+/// The request is over without its handler having run.
+bool ended_unstarted(const Exchange& x) noexcept {
+  const Claim claim = x.claim.load(std::memory_order_acquire);
+  return claim == Claim::expired || claim == Claim::cancelled || claim == Claim::shed;
+}
+
+std::size_t share(std::uint64_t total, unsigned loops) noexcept {
+  return static_cast<std::size_t>((total + loops - 1) / loops);
+}
+
+}  // namespace
+
+Shard::Shard(std::shared_ptr<Core> core, std::size_t index)
+    : core_{std::move(core)},
+      index_{index},
+      head_limits_{core_->limits().head_bytes_max, core_->limits().head_fields_max, core_->limits().target_bytes_max},
+      buffered_max_{share(core_->limits().buffered_bytes_max, core_->options().loops)},
+      connections_max_{share(core_->limits().connections_max, core_->options().loops)} {}
+
+Shard::~Shard() {
+  SLUICE_ASSERT(connections_.in_use() == 0);
+  SLUICE_ASSERT(exchanges_.in_use() == 0);
+}
+
+// One of the two catch sites: no memory for one connection's event drops that connection, and says so.
+template <class F>
+void Shard::guarded(Connection& connection, F&& event) noexcept {
+  try {
+    event();
+  } catch (const std::bad_alloc&) {
+    core_->log(LogEvent::Level::error, "connection_dropped", {}, "out of memory");
+    connection.cut(true);
+  }
+}
+
+// ---- connections
+
+net::Stream* Shard::opened(int) noexcept {
+  try {
+    Connection* const connection = connections_.take();
+    connection->open(*this);
+    counts_.accepted.add_owned();
+    if (connections_.in_use() >= connections_max_ && !accepting_paused_) {
+      accepting_paused_ = true;
+      counts_.accept_pauses.add_owned();
+      loop_->pause_accepting();
+    }
+    return connection;
+  } catch (const std::bad_alloc&) {
+    core_->log(LogEvent::Level::error, "connection_refused", {}, "out of memory");
+    return nullptr;
+  }
+}
+
+void Shard::started(net::Stream& stream) noexcept { connection_of(stream).start(); }
+
+void Shard::input(net::Stream& stream, std::span<char> bytes) noexcept {
+  Connection& connection = connection_of(stream);
+  guarded(connection, [&] { connection.input(bytes); });
+}
+
+void Shard::input_ended(net::Stream& stream) noexcept {
+  Connection& connection = connection_of(stream);
+  guarded(connection, [&] { connection.input_over(); });
+}
+
+void Shard::failed(net::Stream& stream, int) noexcept {
+  counts_.resets.add_owned();
+  connection_of(stream).cut(false);
+}
+
+void Shard::drained(net::Stream& stream) noexcept { connection_of(stream).output_drained(); }
+
+void Shard::wrote(net::Stream& stream, std::size_t) noexcept { connection_of(stream).output_progressed(); }
+
+void Shard::output_shut(net::Stream& stream) noexcept { connection_of(stream).output_closed(); }
+
+void Shard::expired(net::Stream& stream) noexcept {
+  Connection& connection = connection_of(stream);
+  guarded(connection, [&] {
+    connection.timer_fired();
+    connection.pump();
+  });
+}
+
+void Shard::closed(net::Stream& stream) noexcept {
+  Connection& connection = connection_of(stream);
+  counts_.closed.add_owned();
+  connections_.give(connection);
+  if (accepting_paused_ && connections_.in_use() < connections_max_) {
+    accepting_paused_ = false;
+    loop_->resume_accepting();
+  }
+  quit_if_drained();
+}
+
+void Shard::quit_if_drained() noexcept {
+  if (!draining_ || connections_.in_use() != 0) return;
+  loop_->timers().cancel(drain_timer_);
+  loop_->quit();
+}
+
+net::Stream* Shard::find(std::uint32_t slot, std::uint32_t generation) noexcept {
+  return connections_.find(slot, generation);
+}
+
+void Shard::accept_paused(int reason) noexcept {
+  counts_.accept_pauses.add_owned();
+  core_->log(LogEvent::Level::warning, "accept_paused", {}, std::strerror(reason));
+}
+
+void Shard::requeue(Connection& connection) noexcept {
+  if (!connection.base::ListNode<ReadyTag>::linked()) ready_.push_back(connection);
+}
+
+void Shard::forget(Connection& connection) noexcept {
+  if (connection.base::ListNode<ReadyTag>::linked()) connection.base::ListNode<ReadyTag>::unlink();
+}
+
+bool Shard::turn_ended() noexcept {
+  fire_stops();
+  resume_ready();
+  counts_.bytes_buffered.set_owned(loop_->blocks().bytes_in_use());
+  quit_if_drained();
+  return !ready_.empty() || !stops_.empty();
+}
+
+// Each waiting connection gets one go; what has more comes to the tail, for the next turn.
+void Shard::resume_ready() noexcept {
+  base::List<Connection, ReadyTag> now;
+  while (Connection* connection = ready_.pop_front()) now.push_back(*connection);
+  while (Connection* connection = now.pop_front()) {
+    guarded(*connection, [&] { connection->pump(); });
+  }
+}
+
+// ---- exchanges
+
+Exchange* Shard::take_exchange(Connection& connection) {
+  Exchange* const exchange = exchanges_.take();
+  exchange->open(*this, connection.slot, connection.generation);
+  return exchange;
+}
+
+Connection* Shard::owner_of(const Exchange& exchange) noexcept {
+  Connection* const connection = connections_.find(exchange.connection_slot, exchange.connection_generation);
+  // The name does not tell two requests of one connection apart; what it works on now does.
+  return connection != nullptr && connection->exchange() == &exchange ? connection : nullptr;
+}
+
+LifeOf<base::StdSync>::Arrival Shard::run_frame(Exchange& exchange) noexcept {
+  SLUICE_ASSERT(frame_ == nullptr);
+  frame_ = &exchange;
+  const auto end = exchange.run_on_loop();
+  frame_ = nullptr;
+  if (end.last && exchange.permit) release_permit(*exchange.lane, exchange.started);
+  return end;
+}
+
+void Shard::release_permit(admission::Lane& lane, base::TimePoint since) noexcept {
+  const auto released = lane.group()->release(lane, since, false);
+  if (base::planted(base::Bug::permit_released_twice)) lane.group()->release(lane, since, false);
+  core_->pool().unpark(released.wake);
+}
+
+void Shard::mark_zombie(Exchange& exchange) noexcept {
+  exchange.zombie = true;
+  tally(*exchange.lane).zombies.add_owned();
+}
+
+void Shard::free(Exchange& exchange) noexcept {
+  if (exchange.zombie) tally(*exchange.lane).zombies.add_owned(admission::minus_one);
+  if (exchange.counted) {
+    Connection* const connection = connections_.find(exchange.connection_slot, exchange.connection_generation);
+    if (connection != nullptr) --connection->in_flight_requests;
+  }
+  if (exchange.base::ListNode<StopListTag>::linked()) exchange.base::ListNode<StopListTag>::unlink();
+  exchange.clear();
+  exchanges_.give(exchange);
+}
+
+void Shard::abandon(Exchange& x) noexcept {
+  switch (x.claim.load(std::memory_order_acquire)) {
+    case Claim::queued:
+      if (base::planted(base::Bug::unlink_missed)) return;
+      if (x.lane->group()->unlink(x, Claim::cancelled)) {
+        free(x);
+        return;
+      }
+      break;  // a worker has it by now
+    case Claim::granted:
+      admission::LaneGroup::count_dead_grant(x, Claim::cancelled);  // its node frees it
+      return;
+    default: break;
+  }
+  if (draining_) counts_.drain_cut.add_owned();
+  if (!x.claim_running(Claim::abandoned)) return;  // its answer is on the way, and will find nobody
+  mark_zombie(x);
+  x.request_stop();
+}
+
+void Shard::posted(net::MailNode& node) noexcept {
+  if (&node == &control_) obey();
+  else home(static_cast<Exchange&>(node));
+}
+
+void Shard::home(Exchange& x) noexcept {
+  const auto arrival = x.arrive();
+  const Claim claim = x.claim.load(std::memory_order_acquire);
+  if (claim == Claim::granted) {
+    start_granted(x);
+    return;
+  }
+  const bool unstarted = ended_unstarted(x);
+  if (unstarted && x.permit) release_permit(*x.lane, core_->clock().now());  // died on its way here: pass it on
+  Connection* const connection = owner_of(x);
+  const bool answer = arrival.deliver || (unstarted && claim != Claim::cancelled);
+  if (answer && connection != nullptr) guarded(*connection, [&] { connection->deliver(x); });
+  if (answer && connection == nullptr && arrival.deliver) deliver_to_nobody(x);
+  if (arrival.free) free(x);
+  if (connection != nullptr) guarded(*connection, [&] { connection->pump(); });
+}
+
+void Shard::deliver_to_nobody(Exchange& x) noexcept {
+  if (base::planted(base::Bug::late_answer_written)) {
+    Connection* const connection = connections_.find(x.connection_slot, x.connection_generation);
+    if (connection != nullptr && connection->exchange() == nullptr) connection->deliver_late(x);
+  }
+  counts_.responses_dropped.add_owned();
+}
+
+void Shard::start_granted(Exchange& x) noexcept {
+  Connection* const connection = owner_of(x);
+  SLUICE_ASSERT(connection != nullptr);  // whoever took it from its connection has changed the claim
+  if (now() >= x.queue_deadline) {
+    admission::LaneGroup::count_dead_grant(x, Claim::expired);
+    release_permit(*x.lane, x.started);
+    guarded(*connection, [&] { connection->deliver(x); });
+    free(x);
+  } else {
+    admission::LaneGroup::count_start(x, now());
+    guarded(*connection, [&] { connection->run_on_loop(); });
+  }
+  guarded(*connection, [&] { connection->pump(); });
+}
+
+void Shard::fire_stop_later(Exchange& exchange) noexcept {
+  if (!exchange.base::ListNode<StopListTag>::linked()) stops_.push_back(exchange);
+}
+
+// User code runs in the callbacks: here, and not where the stop was decided.
+void Shard::fire_stops() noexcept {
+  base::List<Exchange, StopListTag> now;
+  while (Exchange* exchange = stops_.pop_front()) now.push_back(*exchange);
+  while (Exchange* exchange = now.pop_front()) exchange->fire_stop();
+}
+
+Peer Shard::peer_of(const Exchange& exchange) {
+  Connection* const connection = connections_.find(exchange.connection_slot, exchange.connection_generation);
+  return connection == nullptr ? Peer{"unknown"} : peer_of(connection->fd);
+}
+
+// ---- any thread
+
+void Shard::post(Exchange& exchange) noexcept {
+  if (!loop_->post(&exchange)) adopt_orphan(exchange);
+}
+
+// The loop is over and its mailbox closed: the poster does what is left to do.
+void Shard::adopt_orphan(Exchange& x) noexcept {
+  std::shared_ptr<void> last;  // dies after the lock; this shard may die with it
+  const std::lock_guard lock{orphan_lock_};
+  const auto arrival = x.arrive();
+  if (ended_unstarted(x) && x.permit) release_permit(*x.lane, core_->clock().now());
+  if (arrival.deliver) counts_.responses_dropped.add_owned();
+  if (!arrival.free) return;
+  free(x);
+  if (exchanges_.in_use() == 0) last = std::move(self_);
+}
+
+// ---- life cycle
+
+void Shard::ask(Wish wish) noexcept {
+  Wish seen = wish_.load(std::memory_order_relaxed);
+  while (seen < wish && !wish_.compare_exchange_weak(seen, wish, std::memory_order_acq_rel)) {
+  }
+  if (control_.posted.exchange(true, std::memory_order_acq_rel)) return;
+  if (!loop_->post(&control_)) return;  // the loop is over: it has nothing left to drain
+}
+
+void Shard::obey() noexcept {
+  control_.posted.store(false, std::memory_order_release);
+  const Wish wish = wish_.load(std::memory_order_acquire);
+  if (wish >= Wish::drain && !draining_) begin_drain();
+  if (!cut_) loop_->timers().arm_earlier(drain_timer_, core_->drain_deadline());
+  if (wish >= Wish::cut && !cut_) cut_all();
+}
+
+void Shard::begin_drain() noexcept {
+  draining_ = true;
+  loop_->stop_accepting();
+  stopped_accepting_.store(true, std::memory_order_release);
+  connections_.for_each_in_use([](Connection& connection) { connection.begin_drain(); });
+}
+
+void Shard::timer_fired(net::TimerNode&) noexcept { cut_all(); }
+
+// Twice: what waits in a queue is answered and has a moment to leave, then nobody is waited for any more.
+void Shard::cut_all() noexcept {
+  const bool again = std::exchange(cut_, true);
+  if (!again) loop_->timers().arm(drain_timer_, now() + last_words);
+  connections_.for_each_in_use([&](Connection& connection) {
+    if (base::planted(base::Bug::drain_ignores_queue) && connection.state() == Connection::State::handling) return;
+    guarded(connection, [&] {
+      if (again) connection.cut(true);
+      else connection.drain_out();
+    });
+  });
+}
+
+void Shard::count_running(std::map<std::string, std::uint64_t>& by_route) {
+  exchanges_.for_each_in_use([&](Exchange& x) {
+    if (x.route != nullptr && x.pinned()) ++by_route[std::string{to_string(x.route->method)} + " " + x.route->pattern];
+  });
+}
+
+std::size_t Shard::undelivered() noexcept {
+  std::size_t count = 0;
+  connections_.for_each_in_use([&](Connection& connection) {
+    if (connection.state() != Connection::State::handling) return;
+    const Claim claim = connection.exchange()->claim.load(std::memory_order_acquire);
+    count += claim == Claim::responded || claim == Claim::raised || claim == Claim::expired;
+  });
+  return count;
+}
+
+void Shard::retire(std::shared_ptr<void> self) noexcept {
+  {
+    const std::lock_guard lock{orphan_lock_};
+    if (exchanges_.in_use() != 0) self_ = std::move(self);
+  }
+  net::MailNode* node = loop_->close_mailbox();
+  while (node != nullptr) {
+    net::MailNode* const next = node->next;
+    if (node != &control_) adopt_orphan(static_cast<Exchange&>(*node));
+    node = next;
+  }
+}
+
+}  // namespace sluice::detail

@@ -1,0 +1,174 @@
+// shard.hpp: one loop's share of the server: its connections, its exchanges, its counters. The protocol behind
+// Loop<Io, Shard>; the only place where net, http and admission meet.
+//
+// Thread: its loop, but for post(), release_permit() and what says so. Lives until the server is gone and the last of
+// its exchanges has come home, whichever is later.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+
+#include "base/slab.hpp"
+#include "http/date.hpp"
+#include "http/parser.hpp"
+#include "net/loop_base.hpp"
+#include "server/connection.hpp"
+#include "server/core.hpp"
+#include "server/exchange.hpp"
+
+namespace sluice::detail {
+
+/// Counters of one shard's connections; written by its loop alone.
+struct ConnectionTally {
+  admission::Count accepted, closed, refused_requests, head_timeouts, body_timeouts, idle_closed, slow_readers, resets;
+  admission::Count accept_pauses, responses, responses_dropped, bytes_buffered, drain_finished, drain_cut;
+};
+
+class Shard {
+ public:
+  Shard(std::shared_ptr<Core> core, std::size_t index);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  /// Before the loop runs. `loop` lives as long as this shard.
+  void attach(net::LoopBase& loop, Peer (*peer_lookup)(int fd)) noexcept {
+    loop_ = &loop;
+    peer_lookup_ = peer_lookup;
+  }
+
+  // ---- Protocol of Loop<Io, Shard>
+  net::Stream* opened(int fd) noexcept;
+  void started(net::Stream& stream) noexcept;
+  void input(net::Stream& stream, std::span<char> bytes) noexcept;
+  void input_ended(net::Stream& stream) noexcept;
+  void failed(net::Stream& stream, int error) noexcept;
+  void drained(net::Stream& stream) noexcept;
+  void wrote(net::Stream& stream, std::size_t bytes) noexcept;
+  void output_shut(net::Stream& stream) noexcept;
+  void expired(net::Stream& stream) noexcept;
+  void posted(net::MailNode& node) noexcept;
+  void closed(net::Stream& stream) noexcept;
+  bool turn_ended() noexcept;
+  net::Stream* find(std::uint32_t slot, std::uint32_t generation) noexcept;
+  void accept_paused(int reason) noexcept;
+  void timer_fired(net::TimerNode& node) noexcept;
+
+  // ---- any thread
+  /// What the owner may ask of a running shard; each includes those before it.
+  enum class Wish : std::uint8_t { nothing, drain, cut };
+  /// Drain: no new connections, the rest ends after its answer, at the core's drain deadline by force.
+  /// Cut: everything ends now. The loop leaves run() once no connection is left.
+  void ask(Wish wish) noexcept;
+  /// Whether it has begun to drain, so that its listening sockets may be closed.
+  bool stopped_accepting() const noexcept { return stopped_accepting_.load(std::memory_order_acquire); }
+  Core& core() noexcept { return *core_; }
+  /// Puts an exchange's node into the mailbox; if the loop is gone, takes its place.
+  void post(Exchange& exchange) noexcept;
+  void release_permit(admission::Lane& lane, base::TimePoint since) noexcept;
+  bool on_loop_thread() const noexcept { return loop_->on_this_thread(); }
+  bool in_frame_of(const Exchange& exchange) const noexcept { return on_loop_thread() && frame_ == &exchange; }
+  const ConnectionTally& connection_tally() const noexcept { return counts_; }
+
+  // ---- loop thread
+  net::LoopBase& loop() noexcept { return *loop_; }
+  base::BlockPool& blocks() noexcept { return loop_->blocks(); }
+  base::TimePoint now() const noexcept { return loop_->now(); }
+  const Limits& limits() const noexcept { return core_->limits(); }
+  const http::DateLine& date() noexcept {
+    date_.update(loop_->wall());
+    return date_;
+  }
+  http::HeadParser& parser() noexcept { return parser_; }
+  ConnectionTally& counts() noexcept { return counts_; }
+  admission::Tally& tally(admission::Lane& lane) noexcept { return lane.tally(index_); }
+  http::HeadLimits head_limits() const noexcept { return head_limits_; }
+  bool memory_tight() const noexcept { return loop_->blocks().bytes_in_use() > buffered_max_; }
+  bool draining() const noexcept { return draining_; }
+
+  Exchange* take_exchange(Connection& connection);
+  /// Runs the handler on the loop and gives the permit back if that was the last pin. Writing the answer, then
+  /// freeing the exchange, is the caller's.
+  LifeOf<base::StdSync>::Arrival run_frame(Exchange& exchange) noexcept;
+  /// The connection of this exchange is over: claims it or takes it out of its queue.
+  void abandon(Exchange& exchange) noexcept;
+  /// The budget's end, or the drain's if that is nearer.
+  base::TimePoint effective_deadline(const Exchange& exchange) const noexcept {
+    return std::min(exchange.deadline, core_->drain_deadline());
+  }
+  Peer peer_of(const Exchange& exchange);
+  Peer peer_of(int fd) const { return peer_lookup_ == nullptr ? Peer{"unknown"} : peer_lookup_(fd); }
+  /// A claim by the loop while the work goes on.
+  void mark_zombie(Exchange& exchange) noexcept;
+  void free(Exchange& exchange) noexcept;
+  void fire_stop_later(Exchange& exchange) noexcept;
+  /// The connection has kept bytes and deserves another go, at the list's tail.
+  void requeue(Connection& connection) noexcept;
+  void forget(Connection& connection) noexcept;
+
+  // ---- between turns or after the last one, on the loop's thread
+  /// Work that has not come home yet, by route.
+  void count_running(std::map<std::string, std::uint64_t>& by_route);
+  /// From here on whoever posts last frees this shard: `self` keeps it and its loop alive until then.
+  void retire(std::shared_ptr<void> self) noexcept;
+
+  /// Requests whose work is over while their connection still waits for the answer. Not 0 only while a post is under
+  /// way.
+  std::size_t undelivered() noexcept;
+  template <class F>
+  void for_each_connection(F&& visit) {
+    connections_.for_each_in_use(visit);
+  }
+  std::size_t connection_count() const noexcept { return connections_.in_use(); }
+  std::size_t exchange_count() const noexcept { return exchanges_.in_use(); }
+
+ private:
+  template <class F>
+  void guarded(Connection& connection, F&& event) noexcept;
+  void start_granted(Exchange& exchange) noexcept;
+  void home(Exchange& exchange) noexcept;
+  void deliver_to_nobody(Exchange& exchange) noexcept;
+  void adopt_orphan(Exchange& exchange) noexcept;
+  void obey() noexcept;
+  void quit_if_drained() noexcept;
+  void begin_drain() noexcept;
+  void cut_all() noexcept;
+  Connection* owner_of(const Exchange& exchange) noexcept;
+  void fire_stops() noexcept;
+  void resume_ready() noexcept;
+
+  std::shared_ptr<Core> core_;
+  const std::size_t index_;
+  net::LoopBase* loop_ = nullptr;
+  const http::HeadLimits head_limits_;
+  const std::size_t buffered_max_;
+  const std::size_t connections_max_;
+  http::HeadParser parser_;
+  http::DateLine date_;
+  base::Slab<Connection> connections_;
+  base::Slab<Exchange> exchanges_;
+  base::List<Exchange, StopListTag> stops_;
+  base::List<Connection, ReadyTag> ready_;
+  Peer (*peer_lookup_)(int fd) = nullptr;
+  const Exchange* frame_ = nullptr;  // whose handler is running on the loop
+  bool draining_ = false;
+  bool accepting_paused_ = false;
+  bool cut_ = false;
+  ConnectionTally counts_;
+
+  struct ControlNode : net::MailNode {
+    std::atomic<bool> posted{false};
+  } control_;
+  std::atomic<Wish> wish_{Wish::nothing};
+  std::atomic<bool> stopped_accepting_{false};
+  net::TimerNode drain_timer_;
+
+  std::mutex orphan_lock_;     // after retire(): several threads may bring the last exchanges home
+  std::shared_ptr<void> self_;  // under it
+};
+
+}  // namespace sluice::detail
