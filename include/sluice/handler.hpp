@@ -24,6 +24,8 @@ enum class Sent : std::uint8_t {
   used_up,   // this handle was used, moved from or never valid
 };
 
+class Responder;
+
 namespace detail {
 /// Any thread. One pin on an exchange; nulls itself atomically, so that misuse from two threads is harmless.
 class Handle {
@@ -31,14 +33,22 @@ class Handle {
   Handle() noexcept = default;
   Handle(Handle&& other) noexcept : exchange_{other.take()} {}
   Handle& operator=(Handle&& other) noexcept;
-  ~Handle();
+  ~Handle() {
+    if (Exchange* exchange = take()) drop(exchange);
+  }
 
-  Exchange* take() noexcept { return exchange_.exchange(nullptr, std::memory_order_acq_rel); }
+  Exchange* take() noexcept {
+    // Most handles that die were moved from: a look is cheaper than an exchange.
+    if (exchange_.load(std::memory_order_relaxed) == nullptr) return nullptr;
+    return exchange_.exchange(nullptr, std::memory_order_acq_rel);
+  }
   Exchange* peek() const noexcept { return exchange_.load(std::memory_order_acquire); }
 
  private:
   friend class Exchange;
+  friend class sluice::Responder;
   explicit Handle(Exchange* exchange) noexcept : exchange_{exchange} {}
+  static void drop(Exchange* exchange) noexcept;
   std::atomic<Exchange*> exchange_{nullptr};
 };
 
@@ -94,7 +104,7 @@ class Responder {
 
  private:
   friend class detail::Exchange;
-  explicit Responder(detail::Handle&& handle) noexcept : handle_{std::move(handle)} {}
+  explicit Responder(detail::Exchange* exchange) noexcept : handle_{exchange} {}
   detail::Handle handle_;
 };
 
@@ -136,7 +146,7 @@ class Handler {
   Handler(F&& function, Runs runs) : runs_{runs} {
     using D = std::decay_t<F>;
     if constexpr (detail::Returns<D>) {
-      call_ = [f = std::forward<F>(function)](const Request& request, Responder responder) mutable {
+      call_ = [f = std::forward<F>(function)](const Request& request, Responder&& responder) mutable {
         using R = std::invoke_result_t<D&, const Request&>;
         if constexpr (std::convertible_to<R, Response>) {
           responder.respond(f(request));
@@ -149,7 +159,7 @@ class Handler {
     } else if constexpr (detail::TakesResponder<D>) {
       call_ = std::forward<F>(function);
     } else {
-      call_ = [f = std::forward<F>(function)](const Request& request, Responder responder) mutable {
+      call_ = [f = std::forward<F>(function)](const Request& request, Responder&& responder) mutable {
         auto [respond, raise] = std::move(responder).split();
         f(request, std::move(respond), std::move(raise));
       };
@@ -160,10 +170,10 @@ class Handler {
   Handler(Handler&& handler, Runs runs) noexcept : call_{std::move(handler.call_)}, runs_{runs} {}
 
   Runs runs() const noexcept { return runs_; }
-  void operator()(const Request& request, Responder responder) { call_(request, std::move(responder)); }
+  void operator()(const Request& request, Responder&& responder) { call_(request, std::move(responder)); }
 
  private:
-  std::move_only_function<void(const Request&, Responder)> call_;
+  std::move_only_function<void(const Request&, Responder&&)> call_;
   Runs runs_ = Runs::on_loop;
 };
 

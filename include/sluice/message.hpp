@@ -203,8 +203,9 @@ class Request {
 ///           (Content-Length, Transfer-Encoding, Connection, Date, ...) throws std::invalid_argument.
 class Response {
  public:
+  Response() noexcept = default;  // 200
   /// status: 200 to 599.
-  explicit Response(int status = 200);
+  explicit Response(int status);
 
   int status() const noexcept { return status_; }
   Response& status(int status) &;
@@ -216,11 +217,20 @@ class Response {
   /// The first field of that name added so far.
   std::optional<std::string_view> find_header(std::string_view name) const noexcept;
 
-  Response& content_type(Literal type) & noexcept;
+  Response& content_type(Literal type) & noexcept {
+    content_type_ = type;
+    if (type_bytes_ != 0) drop_own_type();
+    return *this;
+  }
   Response&& content_type(Literal type) && noexcept { return std::move(content_type(type)); }
 
   /// A literal is sent from where it lies, a moved string is owned, anything else that reads as text is copied.
-  Response& body(Literal bytes) & noexcept;
+  Response& body(Literal bytes) & noexcept {
+    if (kind_ != BodyKind::none) drop_body();
+    shared_.bytes = bytes;
+    kind_ = BodyKind::fixed;
+    return *this;
+  }
   Response& body(SharedBytes bytes) & noexcept;
   template <detail::TextLike S>
   Response& body(S&& bytes) & {
@@ -243,12 +253,16 @@ class Response {
   friend struct ResponseAccess;
   enum class BodyKind : std::uint8_t { none, fixed, owned, shared };
   Response& own_body(std::string&& bytes) noexcept;
+  void drop_own_type() noexcept;
+  void drop_body() noexcept;
+  /// As new, but for memory worth keeping.
+  void reset() noexcept;
 
   std::string fields_{};            // "Name: value\r\n" each, ready for the wire
-  std::string content_type_own_{};  // when set by header(); content_type_ then stays empty
-  std::string_view content_type_; // a Literal's bytes
+  std::string_view content_type_{};  // a Literal's bytes; empty if header() set the type
   std::string owned_{};
   SharedBytes shared_;            // for `fixed` only the view is used
+  std::uint32_t type_bytes_ = 0;     // of the Content-Type line at the front of fields_
   std::uint16_t status_ = 200;
   BodyKind kind_ = BodyKind::none;
   bool close_ = false;
@@ -260,14 +274,14 @@ Response json_response(std::string&& body);
 }  // namespace detail
 
 /// 200 text/plain; charset=utf-8. A string literal is sent from where it lies; anything else is owned.
-Response text(Literal body);
+inline Response text(Literal body) { return Response{}.content_type("text/plain; charset=utf-8").body(body); }
 template <detail::TextLike S>
 Response text(S&& body) {
   return detail::text_response(detail::into_string(std::forward<S>(body)));
 }
 
 /// 200 application/json of a document already serialised (see extra/json.hpp).
-Response json(Literal body);
+inline Response json(Literal body) { return Response{}.content_type("application/json").body(body); }
 template <detail::TextLike S>
 Response json(S&& body) {
   return detail::json_response(detail::into_string(std::forward<S>(body)));

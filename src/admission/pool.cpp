@@ -4,7 +4,7 @@ namespace sluice::admission {
 namespace {
 
 // Which pool the calling thread works for: an identity to compare with, never a way to reach it.
-thread_local const Pool* working_for = nullptr;
+[[gnu::tls_model("initial-exec")]] constinit thread_local const Pool* working_for = nullptr;
 
 }  // namespace
 

@@ -177,8 +177,7 @@ void Buffer::truncate(std::size_t count) noexcept {
   if (count == 0) clear();
 }
 
-void Buffer::clear() noexcept {
-  if (memory_ == nullptr) return;
+void Buffer::release() noexcept {
   pool_->give_memory(memory_, memory_->total);
   memory_ = nullptr;
 }

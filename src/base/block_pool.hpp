@@ -17,10 +17,10 @@ struct Block {
   static constexpr std::size_t room = 4096 - 32;
 
   Block* next;
-  const char* bytes;                  // first byte not popped yet
-  std::uint32_t size;                 // bytes not popped yet
-  std::uint32_t filled;               // used part of storage; `room` if it holds an owner
-  void (*destroy)(void*) noexcept;    // ends the owner in storage; null for own bytes
+  const char* bytes;  // first byte not popped yet
+  std::uint32_t size;  // bytes not popped yet
+  std::uint32_t filled;  // used part of storage; `room` if it holds an owner
+  void (*destroy)(void*) noexcept;  // ends the owner in storage; null for own bytes
   alignas(16) char storage[room];
 };
 static_assert(sizeof(Block) == 4096);
@@ -104,17 +104,20 @@ class Buffer {
   /// Drops the bytes behind the first `count`.
   void truncate(std::size_t count) noexcept;
   /// Drops everything and gives the memory back.
-  void clear() noexcept;
+  void clear() noexcept {
+    if (memory_ != nullptr) release();
+  }
 
  private:
   struct Memory {  // at the front of the pool's piece
-    std::size_t total;     // bytes taken from the pool
+    std::size_t total;  // bytes taken from the pool
     std::size_t capacity;  // total without this header
     std::size_t begin, end;
   };
 
   char* bytes() const noexcept { return reinterpret_cast<char*>(memory_ + 1); }
   void grow(std::size_t needed);
+  void release() noexcept;
 
   BlockPool* pool_ = nullptr;
   Memory* memory_ = nullptr;

@@ -22,7 +22,7 @@ namespace sluice::base {
 template <class T>
 class Slab {
  public:
-  static constexpr std::size_t chunk_bytes = 64 * 1024;
+  static constexpr std::size_t chunk_bytes = 65'536;
   static constexpr std::uint32_t per_chunk =
       sizeof(T) < chunk_bytes ? static_cast<std::uint32_t>(chunk_bytes / sizeof(T)) : 1;
   /// Slots above it are free for the event tags of listeners and wake-ups.
@@ -38,7 +38,7 @@ class Slab {
   Slab(const Slab&) = delete;
   Slab& operator=(const Slab&) = delete;
   ~Slab() {
-    for (Chunk& chunk : chunks_) {
+    for (const Chunk& chunk : chunks_) {
       for (std::uint32_t index = per_chunk; index-- > 0;) std::destroy_at(chunk.at(index));
     }
   }
@@ -85,7 +85,7 @@ class Slab {
   }
 
  private:
-  static constexpr std::uint32_t none = 0xffff'ffff;   // end of the free list
+  static constexpr std::uint32_t none = 0xffff'ffff;  // end of the free list
   static constexpr std::uint32_t taken = 0xffff'fffe;  // in place of a link
 
   struct Chunk {
@@ -104,8 +104,8 @@ class Slab {
     if (first > slots_max - per_chunk) throw std::bad_alloc{};
     chunks_.reserve(chunks_.size() + 1);
     if (links_.capacity() < first + std::size_t{per_chunk}) links_.reserve(2 * std::size_t{first} + per_chunk);
-    Chunk chunk{std::unique_ptr<std::byte, typename Chunk::Release>{static_cast<std::byte*>(
-        ::operator new(sizeof(T) * per_chunk, std::align_val_t{alignment}))}};
+    Chunk chunk{std::unique_ptr<std::byte, typename Chunk::Release>{
+        static_cast<std::byte*>(::operator new(sizeof(T) * per_chunk, std::align_val_t{alignment}))}};
     fill(chunk, first);
     chunks_.push_back(std::move(chunk));
     links_.resize(first + std::size_t{per_chunk});

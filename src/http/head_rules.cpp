@@ -94,10 +94,15 @@ Verdict decide_host(const RuleInput& input, Head& head) noexcept {
   if (!named.empty()) head.host = slice_of(named, input.base);
   if (field == nullptr) return head.version_minor == 0 ? Verdict{} : refuse(400, "Host missing");
   if (repeated(input, Known::host)) return refuse(400, "Host more than once");
-  const auto authority = read_authority(field->value.in(input.base));
-  if (!authority) return refuse(400, "Host malformed");
+  const std::string_view value = field->value.in(input.base);
   if (named.empty()) {
     head.host = field->value;
+    if (input.host_memory.holds(value)) return {};
+  }
+  const auto authority = read_authority(value);
+  if (!authority) return refuse(400, "Host malformed");
+  if (named.empty()) {
+    input.host_memory.keep(value);
     return {};
   }
   // The target would win (RFC 9112 3.2.2); whoever sends two different hosts wants one of the readers to be wrong.

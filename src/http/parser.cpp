@@ -150,7 +150,7 @@ std::expected<void, Reject> HeadParser::parse(std::span<char> head, const HeadGu
   const llhttp_errno error = llhttp_execute(&parser, base + skipped, head.size() - skipped);
   if (!collector.complete || !is_pause(error)) return refuse(400, llhttp_errno_name(error));
 
-  const RuleInput input{.base = base, .repeated = collector.repeated, .target = *target};
+  const RuleInput input{.base = base, .repeated = collector.repeated, .target = *target, .host_memory = host_memory_};
   if (auto verdict = apply_head_rules(input, out); !verdict) return verdict;
   if (!agrees(parser, guard, out)) return refuse(400, "readers disagree");
   return {};

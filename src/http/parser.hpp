@@ -10,6 +10,7 @@
 
 #include "http/head.hpp"
 #include "http/head_guard.hpp"
+#include "http/head_rules.hpp"
 
 namespace sluice::http {
 
@@ -31,6 +32,7 @@ class HeadParser {
  private:
   // llhttp_t lives here, so that its header stays out of ours; parser.cpp asserts that it fits.
   alignas(8) std::byte llhttp_[128];
+  HostMemory host_memory_;
 };
 
 /// Whether the llhttp that was linked is strict: a loose one takes "X : y". The server refuses to start without.

@@ -29,6 +29,7 @@ void OutputChain::append(BlockPool& pool, std::string_view bytes) {
   while (!bytes.empty()) {
     if (tail_ == nullptr || tail_->filled == Block::room) {
       Block* const block = fresh;
+      SLUICE_ASSERT(block != nullptr);
       fresh = block->next;
       block->next = nullptr;
       link(*block);

@@ -66,16 +66,16 @@ class OutputChain {
     static_assert(std::is_nothrow_move_constructible_v<Kept> && std::is_nothrow_destructible_v<Kept>);
     static_assert(sizeof(Kept) <= owner_bytes_max && alignof(Kept) <= 16);
     if (bytes.empty()) {
-      [[maybe_unused]] const Kept ended{std::move(owner)};
+      [[maybe_unused]] const Kept ended{std::forward<Owner>(owner)};
       return;
     }
     SLUICE_ASSERT(bytes.size() <= 0xffff'ffffu);
     Block& block = *pool.take();
     const char* const from = reinterpret_cast<const char*>(std::addressof(owner));
     const std::size_t offset = static_cast<std::size_t>(bytes.data() - from);
-    const bool inside = !std::less<const char*>{}(bytes.data(), from) &&
-                        std::less<const char*>{}(bytes.data(), from + sizeof(Kept));
-    ::new (static_cast<void*>(block.storage)) Kept{std::move(owner)};
+    const bool inside =
+        !std::less<const char*>{}(bytes.data(), from) && std::less<const char*>{}(bytes.data(), from + sizeof(Kept));
+    ::new (static_cast<void*>(block.storage)) Kept{std::forward<Owner>(owner)};
     block.destroy = [](void* place) noexcept { std::destroy_at(std::launder(static_cast<Kept*>(place))); };
     block.bytes = inside ? block.storage + offset : bytes.data();
     block.size = static_cast<std::uint32_t>(bytes.size());

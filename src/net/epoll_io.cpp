@@ -140,8 +140,7 @@ void EpollIo::wait(base::TimePoint deadline, const base::Clock& clock) noexcept 
 void EpollIo::wake() noexcept {
   // Edge-triggered: every write is an event, so that the counter is never read. It can't overflow in this universe.
   const std::uint64_t one = 1;
-  while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {
-  }
+  while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {}
 }
 
 void EpollIo::requeue(Stream& stream) noexcept {

@@ -18,7 +18,7 @@ namespace sluice::net {
 
 class EpollIo {
  public:
-  static constexpr std::size_t scratch_bytes = 64 * 1024;
+  static constexpr std::size_t scratch_bytes = 65'536;
   static constexpr unsigned reads_max = 4;        // per stream and event; then it goes to the list's tail
   static constexpr unsigned accept_burst_max = 64;
   static constexpr unsigned listeners_max = 64;

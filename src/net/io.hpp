@@ -55,23 +55,23 @@ concept Sink = requires(S sink, Stream& stream, std::span<char> bytes, int numbe
 };
 
 template <class I, class S>
-concept Io = Sink<S> && requires(I io, S sink, Stream& stream, int fd, base::TimePoint deadline,
-                                 const base::Clock& clock) {
-  { io.listen(fd, true) } -> std::same_as<int>;   // errno; `true`: other loops listen to the same socket
-  io.unlisten();                                  // for good, all of them
-  io.pause_accept();
-  { io.resume_accept() } -> std::same_as<int>;    // errno; the loop tries again later
-  io.refuse(fd);                                  // closes an accepted descriptor nobody wants
-  { io.add(stream) } -> std::same_as<int>;        // errno; sets `registered`; `reading_paused` may be set already
-  io.pause(stream);                               // registered streams only, as resume
-  io.resume(stream);
-  { io.write(stream) } -> std::same_as<WriteResult>;  // Stream::out is not empty, no write is under way
-  io.shutdown(stream);                            // end of our sending side
-  { io.close(stream) } -> std::same_as<bool>;     // true: nothing names the slot any more
-  io.wait(deadline, clock);                       // TimePoint::min() only looks; base::never waits for an event
-  io.dispatch(sink);
-  { io.has_work() } -> std::same_as<bool>;        // dispatch has something to do without an event
-  io.wake();                                      // any thread
-};
+concept Io =
+    Sink<S> && requires(I io, S sink, Stream& stream, int fd, base::TimePoint deadline, const base::Clock& clock) {
+      { io.listen(fd, true) } -> std::same_as<int>;   // errno; `true`: other loops listen to the same socket
+      io.unlisten();                                  // for good, all of them
+      io.pause_accept();
+      { io.resume_accept() } -> std::same_as<int>;    // errno; the loop tries again later
+      io.refuse(fd);                                  // closes an accepted descriptor nobody wants
+      { io.add(stream) } -> std::same_as<int>;  // errno; sets `registered`; `reading_paused` may be set already
+      io.pause(stream);  // registered streams only, as resume
+      io.resume(stream);
+      { io.write(stream) } -> std::same_as<WriteResult>;  // Stream::out is not empty, no write is under way
+      io.shutdown(stream);  // end of our sending side
+      { io.close(stream) } -> std::same_as<bool>;  // true: nothing names the slot any more
+      io.wait(deadline, clock);  // TimePoint::min() only looks; base::never waits for an event
+      io.dispatch(sink);
+      { io.has_work() } -> std::same_as<bool>;  // dispatch has something to do without an event
+      io.wake();  // any thread
+    };
 
 }  // namespace sluice::net

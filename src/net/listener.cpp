@@ -44,11 +44,11 @@ Occupant occupant_of(const Address& address, const std::string& path) noexcept {
   return Occupant::live_socket;
 }
 
-template <int (*ask)(int, sockaddr*, socklen_t*)>
+template <int (*Ask)(int, sockaddr*, socklen_t*)>
 Address ask_address(int fd) noexcept {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
-  if (ask(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
+  if (Ask(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
   return Address{storage, length};
 }
 

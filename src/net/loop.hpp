@@ -16,25 +16,27 @@ namespace sluice::net {
 
 /// What the loop calls. All on the loop's thread, none of them re-entered, all noexcept.
 template <class P>
-concept Protocol = requires(P protocol, Stream& stream, std::span<char> bytes, std::size_t count, int number,
-                            MailNode& node) {
-  { protocol.opened(number) } noexcept -> std::same_as<Stream*>;  // a descriptor; null: the loop closes it
-  { protocol.input(stream, bytes) } noexcept;       // the bytes are free to be changed, and die on return
-  { protocol.input_ended(stream) } noexcept;        // FIN
-  { protocol.failed(stream, number) } noexcept;     // errno; nothing more comes or goes: close it
-  { protocol.wrote(stream, count) } noexcept;       // progress
-  { protocol.drained(stream) } noexcept;            // `out` became empty and all of it was taken
-  { protocol.output_shut(stream) } noexcept;        // after shutdown_after_flush
-  { protocol.expired(stream) } noexcept;            // the stream's timer; it is disarmed
-  { protocol.posted(node) } noexcept;
-  { protocol.closed(stream) } noexcept;             // the last one: the descriptor is closed, give the slot back;
+concept Protocol =
+    requires(P protocol, Stream& stream, std::span<char> bytes, std::size_t count, int number, MailNode& node) {
+      { protocol.opened(number) } noexcept -> std::same_as<Stream*>;  // a descriptor; null: the loop closes it
+      { protocol.input(stream, bytes) } noexcept;       // the bytes are free to be changed, and die on return
+      { protocol.input_ended(stream) } noexcept;        // FIN
+      { protocol.failed(stream, number) } noexcept;     // errno; nothing more comes or goes: close it
+      { protocol.wrote(stream, count) } noexcept;       // progress
+      { protocol.drained(stream) } noexcept;            // `out` became empty and all of it was taken
+      { protocol.output_shut(stream) } noexcept;        // after shutdown_after_flush
+      { protocol.expired(stream) } noexcept;            // the stream's timer; it is disarmed
+      { protocol.posted(node) } noexcept;
+      {
+        protocol.closed(stream)
+      } noexcept;             // the last one: the descriptor is closed, give the slot back;
                                                     // the object itself stays alive
-  { protocol.turn_ended() } noexcept -> std::same_as<bool>;  // before the last flush; true: has work left
-  { protocol.find(stream.slot, stream.generation) } noexcept -> std::same_as<Stream*>;
-  { protocol.accept_paused(number) } noexcept;      // errno; accepting goes on by itself
+      { protocol.turn_ended() } noexcept -> std::same_as<bool>;  // before the last flush; true: has work left
+      { protocol.find(stream.slot, stream.generation) } noexcept -> std::same_as<Stream*>;
+      { protocol.accept_paused(number) } noexcept;      // errno; accepting goes on by itself
   // Optional: protocol.timer_fired(TimerNode&) noexcept, for nodes of TimerKind::protocol;
   //           protocol.started(stream) noexcept, after opened(): from here on timers and wishes are heard.
-};
+    };
 
 template <class IoType, class ProtocolType>
 class Loop final : public LoopBase {
@@ -53,8 +55,7 @@ class Loop final : public LoopBase {
   IoType& io() noexcept { return io_; }
 
   void run() noexcept override {
-    while (turn(true)) {
-    }
+    while (turn(true)) {}
   }
 
   bool turn(bool may_wait) noexcept override {

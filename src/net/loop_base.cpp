@@ -8,7 +8,8 @@ namespace sluice::net {
 namespace {
 
 // A pointer, not a flag: one thread may drive several loops in turn, and a loop may move between threads.
-constinit thread_local LoopBase* running = nullptr;
+// Initial-exec: it is read several times per request, and a call per read would be felt.
+[[gnu::tls_model("initial-exec")]] constinit thread_local LoopBase* running = nullptr;
 
 }  // namespace
 

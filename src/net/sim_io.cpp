@@ -12,8 +12,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr unsigned under_way_max = 32;            // arrivals that are still delivered after a pause
-constexpr std::size_t read_bytes_max = 64 * 1024;
-constexpr std::size_t later_read_bytes_max = 4 * 1024;  // one provided buffer
+constexpr std::size_t read_bytes_max = 65'536;
+constexpr std::size_t later_read_bytes_max = 4096;  // one provided buffer
 
 }  // namespace
 

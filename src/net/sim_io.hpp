@@ -112,7 +112,7 @@ class SimIo {
   void accept(SinkType& sink) noexcept {
     accept_queued_ = false;
     while (accepting_ && !backlog_.empty()) {
-      SimConnection& connection = *backlog_.front();
+      const SimConnection& connection = *backlog_.front();
       int error = 0;
       if (!take_from_backlog(error)) {
         if (error != 0) {

@@ -20,9 +20,9 @@ T pick(SimRandom& random, const std::array<T, N>& choices) noexcept {
 
 SimOptions draw(SimRandom& random) noexcept {
   SimOptions options;
-  options.delay_max = pick<base::Duration>(
-      random, std::array<base::Duration, 5>{microseconds{0}, microseconds{50}, milliseconds{1}, milliseconds{10},
-                                            milliseconds{80}});
+  options.delay_max =
+      pick<base::Duration>(random, std::array<base::Duration, 5>{microseconds{0}, microseconds{50}, milliseconds{1},
+                                                                 milliseconds{10}, milliseconds{80}});
   options.segment_bytes_max = pick(random, std::array<std::size_t, 6>{3, 40, 400, 1460, 16'384, 65'536});
   options.send_buffer_bytes = pick(random, std::array<std::size_t, 4>{500, 4096, 65'536, 1'000'000});
   options.receive_buffer_bytes = pick(random, std::array<std::size_t, 3>{2000, 65'536, 1'000'000});
@@ -32,7 +32,10 @@ SimOptions draw(SimRandom& random) noexcept {
 }  // namespace
 
 SimNet::SimNet(std::uint64_t seed)
-    : seed_{seed}, random_{seed}, options_{draw(random_)}, now_{seconds{1000} + microseconds{random_.below(1'000'000)}} {}
+    : seed_{seed},
+      random_{seed},
+      options_{draw(random_)},
+      now_{seconds{1000} + microseconds{random_.below(1'000'000)}} {}
 
 SimNet::~SimNet() = default;
 
@@ -61,8 +64,8 @@ void SimNet::advance_to(base::TimePoint time) {
 }
 
 base::Duration SimNet::delay() {
-  return base::Duration{static_cast<base::Duration::rep>(
-      random_.below(static_cast<std::uint64_t>(options_.delay_max.count()) + 1))};
+  return base::Duration{
+      static_cast<base::Duration::rep>(random_.below(static_cast<std::uint64_t>(options_.delay_max.count()) + 1))};
 }
 
 SimNet::Verdict SimNet::judge(SimOp op) {
@@ -208,8 +211,7 @@ void SimClient::set_window(std::size_t bytes) {
 }
 
 void SimClient::pump() {
-  while (push_segment()) {
-  }
+  while (push_segment()) {}
   if (want_fin_ && !sent_fin_ && unsent() == 0 && !was_reset_) {
     sent_fin_ = true;
     net_.to_server(*connection_, {}, true);

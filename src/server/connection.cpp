@@ -393,13 +393,17 @@ void Connection::timer_fired() {
 void Connection::phase_over() {
   switch (state_) {
     case State::idle:
+      if (!out.empty()) {  // not idle: its answer is still being read, under the write timeout
+        enter_idle();
+        break;
+      }
       shard_->counts().idle_closed.add_owned();
       cut(false);
       break;
     case State::head:
       shard_->counts().head_timeouts.add_owned();
       if (exchange_->guard.started()) refuse({408, "head too slow"});
-      else cut(false);
+      else end_after_output();
       break;
     case State::discard: begin_closing(); break;
     default: cut(false);
@@ -447,12 +451,18 @@ void Connection::input_over() {
     case State::idle:
     case State::discard:
       if (!kept_.empty()) return;
-      if (out.empty()) cut(false);
-      else begin_closing();
+      end_after_output();
       return;
+    case State::head:
+    case State::body: end_after_output(); return;  // the rest of this request will not come
     case State::closing: return;  // output_closed() ends it
     default: cut(false);
   }
+}
+
+void Connection::end_after_output() noexcept {
+  if (out.empty()) cut(false);
+  else begin_closing();  // answers owed come first
 }
 
 void Connection::output_drained() {

@@ -111,6 +111,8 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   // State
   void enter_idle() noexcept;
   void begin_closing() noexcept;
+  /// Nothing more will be asked: ends the connection behind the answers that are still on their way.
+  void end_after_output() noexcept;
   void release_exchange() noexcept;
   void arm() noexcept;
   base::TimePoint next_deadline() const noexcept;

@@ -10,7 +10,17 @@ using admission::Claim;
 using admission::Tally;
 
 // Its address names the running thread; nothing is stored in it.
-thread_local const char thread_mark = 0;
+[[gnu::tls_model("initial-exec")]] constinit thread_local char thread_mark = 0;
+
+admission::Count Tally::*column_of(Claim outcome) noexcept {
+  switch (outcome) {
+    case Claim::responded: return &Tally::responded;
+    case Claim::raised: return &Tally::raised;
+    case Claim::timed_out: return &Tally::timed_out;
+    case Claim::abandoned: return &Tally::abandoned;
+    default: SLUICE_ASSERT(!"not an outcome of running work");
+  }
+}
 
 std::string_view text_of(const std::exception_ptr& error, std::string& keeper) {
   try {
@@ -63,21 +73,25 @@ void Exchange::own_head() {
 void Exchange::clear() noexcept {
   own_head_buffer.clear();
   own_body.clear();
-  peer_.reset();
-  chunked.reset();
   body = {};
-  if (path_scratch.capacity() > 256) path_scratch = std::string{};
   match.param_count = 0;
   route = nullptr;
   lane = nullptr;
   body_received = 0;
   permit = zombie = counted = immediate = false;
-  delete stop_.exchange(nullptr, std::memory_order_relaxed);
+  if (has_response_) response_.reset();
+  has_response_ = false;
   stop_requested_.store(false, std::memory_order_relaxed);
+  if (head.framing == http::Framing::chunked) chunked.reset();
+  if (peer_ || !edits_.empty() || !decoded_.empty() || stop_.load(std::memory_order_relaxed) != nullptr) clear_rare();
+  if (path_scratch.capacity() > 256) path_scratch = std::string{};
+}
+
+void Exchange::clear_rare() noexcept {
+  peer_.reset();
   edits_.clear();
   decoded_.clear();
-  if (has_response_) response_ = Response{};
-  has_response_ = false;
+  delete stop_.exchange(nullptr, std::memory_order_relaxed);
 }
 
 // ---- stopping
@@ -105,29 +119,21 @@ void Exchange::fire_stop() noexcept {
 
 // ---- outcomes
 
-Tally& Exchange::tally(bool& owned) noexcept {
-  owned = home_->on_loop_thread();
-  return owned ? home_->tally(*route->lane) : route->lane->shared_tally();
-}
-
-void Exchange::count(admission::Count Tally::*column, std::uint64_t n) noexcept {
-  bool owned = false;
-  Tally& sums = tally(owned);
-  if (owned) (sums.*column).add_owned(n);
-  else (sums.*column).add(n);
+void Exchange::count(admission::Count Tally::*column, admission::Count Tally::*second) noexcept {
+  const bool owned = home_->on_loop_thread();
+  Tally& sums = owned ? home_->tally(*route->lane) : route->lane->shared_tally();
+  for (const auto& next : {column, second}) {
+    if (next == nullptr) continue;
+    const std::uint64_t n = next == &Tally::running ? admission::minus_one : 1;
+    if (owned) (sums.*next).add_owned(n);
+    else (sums.*next).add(n);
+  }
 }
 
 bool Exchange::claim_running(Claim outcome) noexcept {
   Claim expected = Claim::running;
   if (!claim.compare_exchange_strong(expected, outcome, std::memory_order_acq_rel)) return false;
-  count(&Tally::running, admission::minus_one);
-  switch (outcome) {
-    case Claim::responded: count(&Tally::responded); break;
-    case Claim::raised: count(&Tally::raised); break;
-    case Claim::timed_out: count(&Tally::timed_out); break;
-    case Claim::abandoned: count(&Tally::abandoned); break;
-    default: SLUICE_ASSERT(!"not an outcome of running work");
-  }
+  count(column_of(outcome), &Tally::running);
   return true;
 }
 
@@ -267,7 +273,7 @@ bool Exchange::invoke() noexcept {
   frame_exceptions_ = std::uncaught_exceptions();
   bool answered = false;
   try {
-    route->handler(request_, Responder{Handle{this}});
+    route->handler(request_, Responder{this});
   } catch (const Problem& problem) {
     log_problem(problem);
     answered = fail_frame(&problem);
@@ -310,9 +316,7 @@ Handle& Handle::operator=(Handle&& other) noexcept {
   return *this;
 }
 
-Handle::~Handle() {
-  if (Exchange* exchange = take()) exchange->drop();
-}
+void Handle::drop(Exchange* exchange) noexcept { exchange->drop(); }
 
 Sent answer(Handle& handle, Response&& response) noexcept {
   Exchange* const exchange = handle.take();

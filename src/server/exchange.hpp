@@ -115,8 +115,9 @@ class Exchange final : public admission::Job,
   void store(Response&& response) noexcept;
   void end_handle(bool answered) noexcept;
   void settle(LifeOf<base::StdSync>::End end, Shard& home, admission::Lane* held, base::TimePoint since) noexcept;
-  admission::Tally& tally(bool& owned) noexcept;
-  void count(admission::Count admission::Tally::*column, std::uint64_t n = 1) noexcept;
+  /// Counts one more; `running` alone goes down.
+  void count(admission::Count admission::Tally::*column, admission::Count admission::Tally::*second = nullptr) noexcept;
+  void clear_rare() noexcept;
   bool unwinding_own_frame() const noexcept;
 
   Shard* home_ = nullptr;

@@ -70,25 +70,23 @@ Response& Response::status(int status) & {
 Response& Response::header(std::string_view name, std::string_view value) & {
   check_field(name, value);
   const std::string_view trimmed = http::trim_ows(value);
-  if (http::equal_ignoring_case(name, content_type_name)) {
-    content_type_own_ = trimmed;
-    content_type_ = {};
-    return *this;
-  }
   std::string line;
   line.reserve(name.size() + trimmed.size() + 4);
   line.append(name).append(": ").append(trimmed).append("\r\n");
-  if (fields_.empty()) fields_ = std::move(line);
-  else fields_ += line;
+  if (http::equal_ignoring_case(name, content_type_name)) {
+    fields_.replace(0, type_bytes_, line);
+    type_bytes_ = static_cast<std::uint32_t>(line.size());
+    content_type_ = {};
+  } else if (fields_.empty()) {
+    fields_ = std::move(line);
+  } else {
+    fields_ += line;
+  }
   return *this;
 }
 
 std::optional<std::string_view> Response::find_header(std::string_view name) const noexcept {
-  if (http::equal_ignoring_case(name, content_type_name)) {
-    const std::string_view type = content_type_own_.empty() ? content_type_ : content_type_own_;
-    if (type.empty()) return std::nullopt;
-    return type;
-  }
+  if (!content_type_.empty() && http::equal_ignoring_case(name, content_type_name)) return content_type_;
   std::string_view rest = fields_;
   while (!rest.empty()) {
     const std::size_t colon = rest.find(':');  // header() wrote "Name: value\r\n", so all three are there
@@ -99,18 +97,27 @@ std::optional<std::string_view> Response::find_header(std::string_view name) con
   return std::nullopt;
 }
 
-Response& Response::content_type(Literal type) & noexcept {
-  content_type_ = type;
-  content_type_own_.clear();
-  return *this;
+void Response::drop_own_type() noexcept {
+  fields_.erase(0, type_bytes_);
+  type_bytes_ = 0;
 }
 
-Response& Response::body(Literal bytes) & noexcept {
+void Response::drop_body() noexcept {
   owned_.clear();
-  shared_.owner.reset();
-  shared_.bytes = bytes;
-  kind_ = BodyKind::fixed;
-  return *this;
+  shared_ = {};
+  kind_ = BodyKind::none;
+}
+
+void Response::reset() noexcept {
+  constexpr std::size_t kept_max = 1024;  // what one answer needed is not kept for all that follow
+  if (kind_ != BodyKind::none) drop_body();
+  if (owned_.capacity() > kept_max) owned_ = std::string{};
+  if (fields_.capacity() > kept_max) fields_ = std::string{};
+  fields_.clear();
+  content_type_ = {};
+  type_bytes_ = 0;
+  status_ = 200;
+  close_ = false;
 }
 
 Response& Response::body(SharedBytes bytes) & noexcept {
@@ -152,10 +159,6 @@ Response detail::text_response(std::string&& body) { return Response{}.content_t
 Response detail::json_response(std::string&& body) {
   return Response{}.content_type(json_document).body(std::move(body));
 }
-
-Response text(Literal body) { return Response{}.content_type(plain_text).body(body); }
-
-Response json(Literal body) { return Response{}.content_type(json_document).body(body); }
 
 Response empty(int status) { return Response{status}; }
 

@@ -6,9 +6,10 @@
 namespace sluice {
 
 struct ResponseAccess {
+  /// Wire lines; a Content-Type set by header() among them.
   static std::string_view fields(const Response& r) noexcept { return r.fields_; }
   static std::string_view content_type(const Response& r) noexcept {
-    return r.content_type_own_.empty() ? r.content_type_ : std::string_view{r.content_type_own_};
+    return r.content_type_;
   }
   static bool close(const Response& r) noexcept { return r.close_; }
   static bool owns_body(const Response& r) noexcept { return r.kind_ == Response::BodyKind::owned; }
