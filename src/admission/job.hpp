@@ -45,6 +45,12 @@ class JobOf : public base::ListNode<QueueTag> {
   /// Sends a job to its loop that was granted there, or that ended where it waited. Thread: any.
   virtual void send_home_unstarted() noexcept = 0;
 
+  /// Admitted, and nothing has ended it yet.
+  bool alive() const noexcept {
+    const Claim now = claim.load(std::memory_order_acquire);
+    return now == Claim::queued || now == Claim::granted || now == Claim::running;
+  }
+
   typename Sync::template Atomic<Claim> claim{Claim::idle};
   LaneOf<Sync>* lane = nullptr;  // outlives the job
   base::TimePoint deadline{};        // of the budget

@@ -123,7 +123,7 @@ class LaneGroupOf {
     const std::lock_guard lock{mutex_};
     LaneView view = lane.view(budget);
     view.can_start = lane.depth_ == 0 && may_start(lane);
-    if (const auto reason = judge(view, arrival); reason && !ignores_bound(*reason)) return {Entry::shed, *reason};
+    if (const auto reason = judge(view, arrival); reason) return {Entry::shed, *reason};
     job.lane = &lane;
     job.immediate = view.can_start;
     job.queue_deadline = std::min(now + view.queue_timeout, job.deadline);
@@ -233,10 +233,6 @@ class LaneGroupOf {
   }
   bool startable() const noexcept {
     return std::any_of(lanes_.begin(), lanes_.end(), [&](const Lane* l) { return l->depth_ != 0 && may_start(*l); });
-  }
-  static bool ignores_bound(ShedReason reason) noexcept {
-    return base::planted(base::Bug::queue_unbounded) &&
-           (reason == ShedReason::queue_full || reason == ShedReason::infeasible);
   }
 
   void take_permit(Job& job, Lane& lane, base::TimePoint now) noexcept {

@@ -1,4 +1,5 @@
 // The answering half of Connection: responses and refusals to bytes.
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -49,8 +50,7 @@ void Connection::write_head(const http::ResponseHead& head, std::string_view sma
   if (bound <= net::OutputChain::reserve_max) {
     char* const start = out.reserve(blocks, bound);
     char* end = http::write_head(start, head, shard_->date());
-    std::memcpy(end, small_body.data(), small_body.size());
-    end += small_body.size();
+    end = std::copy(small_body.begin(), small_body.end(), end);
     out.commit(static_cast<std::size_t>(end - start));
     return;
   }
@@ -120,6 +120,7 @@ void Connection::leave_exchange(bool close) noexcept {
 }
 
 void Connection::answer_claimed(Exchange& x) {
+  if (shard_->draining()) shard_->counts().drain_finished.add_owned();
   if (Response* const response = x.response()) {
     write_response(*response);
     return;

@@ -41,12 +41,15 @@ void Connection::input(std::span<char> bytes) {
 void Connection::keep(std::span<const char> rest) { kept_.append(rest); }
 
 void Connection::pump() {
-  while (!kept_.empty() && state_ < State::closing) {
+  // Whoever had its share of this turn waits at the list's tail, however many more bytes come meanwhile.
+  while (!kept_.empty() && state_ < State::closing && !base::ListNode<ReadyTag>::linked()) {
     const std::size_t used = process(kept_.span());
     if (state_ >= State::closing) break;
     kept_.consume(used);
     if (used == 0) break;
   }
+  const bool unfinished = state_ == State::head || state_ == State::body || state_ == State::discard;
+  if (input_ended && unfinished) end_after_output();  // the FIN came while an earlier request was being handled
   update_reading();
 }
 

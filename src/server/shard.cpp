@@ -184,6 +184,7 @@ void Shard::mark_zombie(Exchange& exchange) noexcept {
 }
 
 void Shard::free(Exchange& exchange) noexcept {
+  SLUICE_ASSERT(!exchange.alive());  // what was admitted ends with an outcome
   if (exchange.zombie) tally(*exchange.lane).zombies.add_owned(admission::minus_one);
   if (exchange.counted) {
     Connection* const connection = connections_.find(exchange.connection_slot, exchange.connection_generation);
