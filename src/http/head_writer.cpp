@@ -54,6 +54,7 @@ constexpr Line lines[] = {
     SLUICE_LINE(415, "Unsupported Media Type"),
     SLUICE_LINE(416, "Range Not Satisfiable"),
     SLUICE_LINE(417, "Expectation Failed"),
+    SLUICE_LINE(418, "I'm a teapot"),
     SLUICE_LINE(421, "Misdirected Request"),
     SLUICE_LINE(422, "Unprocessable Content"),
     SLUICE_LINE(423, "Locked"),

@@ -24,8 +24,10 @@ void Connection::open(Shard& shard) noexcept {
 
 void Connection::input(std::span<char> bytes) {
   if (state_ == State::closing || state_ == State::lingering) {
+    // Past the bound nothing more is read, but the connection stays: a close with bytes unread would be a reset, and a
+    // reset can take the answer away from a client that is still sending.
     discarded_ += static_cast<std::uint32_t>(bytes.size());
-    if (discarded_ > shard_->limits().linger_bytes_max) cut(false);
+    if (discarded_ > shard_->limits().linger_bytes_max) shard_->loop().pause(*this);
     return;
   }
   if (!kept_.empty()) {

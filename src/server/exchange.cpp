@@ -239,8 +239,9 @@ void Exchange::end_handle(bool answered) noexcept {
     life_.end_handle_in_frame(answered);
     return;
   }
-  // Read before the pin ends: afterwards the exchange may be gone.
+  // Read before the pin ends: afterwards the exchange may be gone, and its server with it.
   Shard& shard = *home_;
+  const std::shared_ptr<void> kept = shard.keep();
   admission::Lane* const held = permit ? lane : nullptr;
   const base::TimePoint since = started;
   settle(life_.end_handle(answered), shard, held, since);

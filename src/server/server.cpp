@@ -33,6 +33,14 @@ Peer peer_of_socket(int fd) {
   return peer;
 }
 
+[[noreturn]] void throw_listen_error(const std::string& text, const net::Error& error) {
+  const std::error_code code{error.number, std::system_category()};
+  std::string sentence = "listen \"" + text + "\": " + error.sentence;
+  const std::string repeated = ": " + code.message();  // system_error says it too
+  if (sentence.ends_with(repeated)) sentence.resize(sentence.size() - repeated.size());
+  throw std::system_error{code, sentence};
+}
+
 /// One loop with its shard. Kept by the server, and by the last exchange if that outlives the server.
 struct LoopUnit {
   LoopUnit(std::shared_ptr<Core> core, std::size_t index)
@@ -122,13 +130,14 @@ class Server::Impl {
   void bind();
   void serve(std::size_t index) noexcept;
   bool called_from_inside() const noexcept;
-  void join_loops();
+  void join_all();
   void begin_end(Shard::Wish wish, std::chrono::milliseconds timeout);
   DrainReport summary(base::TimePoint since);
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<std::thread> threads_;
+  std::mutex join_mutex_;             // after mutex_, never before it
+  std::vector<std::thread> threads_;  // filled by start(), then only joined, under join_mutex_
   bool started_ = false;
   bool ended_ = false;
   std::size_t loops_over_ = 0;
@@ -144,14 +153,16 @@ Server::Impl::Impl(Router router, ServerOptions options) {
   const unsigned pool_threads = std::max(1u, options.pool_threads);
   core = std::make_shared<Core>(detail::RouterState::take(std::move(router)), std::move(options), base::system_clock(),
                                 std::make_unique<admission::ThreadHost>(pool_threads));
-  for (std::size_t i = 0; i < core->options().loops; ++i) units.push_back(std::make_shared<LoopUnit>(core, i));
+  for (std::size_t i = 0; i < core->options().loops; ++i) {
+    units.push_back(std::make_shared<LoopUnit>(core, i));
+    units.back()->shard.held_by(units.back());
+  }
   bind();
 }
 
 Server::Impl::~Impl() {
   end(Shard::Wish::cut, std::chrono::milliseconds{0});
-  join_loops();
-  core->pool().join();
+  join_all();
 }
 
 void Server::Impl::bind() {
@@ -163,10 +174,7 @@ void Server::Impl::bind() {
     listen_options.loops = options.loops;
     listen_options.unix_mode = options.unix_mode;
     auto listener = net::Listener::open(*address, listen_options);
-    if (!listener) {
-      throw std::system_error{listener.error().number, std::system_category(),
-                              "listen \"" + text + "\": " + listener.error().sentence};
-    }
+    if (!listener) throw_listen_error(text, listener.error());
     for (unsigned i = 0; i < options.loops; ++i) {
       const int error = units[i]->loop.listen(listener->fd(i), listener->shared());
       if (error != 0) throw std::system_error{error, std::system_category(), "listen \"" + text + "\""};
@@ -179,6 +187,8 @@ void Server::Impl::bind() {
 void Server::Impl::start() {
   const std::lock_guard lock{mutex_};
   if (started_) throw std::logic_error{"start: the server was started before"};
+  if (ended_) throw std::logic_error{"start: the server was stopped before it was started"};
+  if (ended_) return;  // a signal was quicker: wait() returns at once
   started_ = true;
   core->pool().start();
   for (std::size_t i = 0; i < units.size(); ++i) {
@@ -219,6 +229,7 @@ DrainReport Server::Impl::end(Shard::Wish wish, std::chrono::milliseconds timeou
     if (!started_) {
       listeners.clear();
       ended_ = true;
+      changed_.notify_all();
       return {};
     }
   }
@@ -234,18 +245,17 @@ DrainReport Server::Impl::end(Shard::Wish wish, std::chrono::milliseconds timeou
   const bool idle = still_running_.empty();
   lock.unlock();
   core->pool().close();
-  if (idle) join_loops();
-  if (idle) core->pool().join();
+  if (idle) join_all();
   return summary(since);
 }
 
-void Server::Impl::join_loops() {
-  std::vector<std::thread> threads;
-  {
-    const std::lock_guard lock{mutex_};
-    threads.swap(threads_);
+// A drain and a stop may both be waiting for the end: one joins, the other finds nothing left to join.
+void Server::Impl::join_all() {
+  const std::lock_guard lock{join_mutex_};
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
   }
-  for (std::thread& thread : threads) thread.join();
+  core->pool().join();
 }
 
 DrainReport Server::Impl::summary(base::TimePoint since) {

@@ -41,6 +41,13 @@ class Shard {
     peer_lookup_ = peer_lookup;
   }
 
+  /// Who keeps this shard and its loop; set once, before the loop runs.
+  void held_by(std::weak_ptr<void> holder) noexcept { holder_ = std::move(holder); }
+  /// Keeps this shard, its loop and its core while the result lives. For a thread that is about to end a pin: the
+  /// loop may free the exchange, and the server may go, while that thread is still inside a post or a release.
+  ///   Thread: any that pins an exchange.
+  std::shared_ptr<void> keep() const noexcept { return holder_.lock(); }
+
   // ---- Protocol of Loop<Io, Shard>
   net::Stream* opened(int fd) noexcept;
   void started(net::Stream& stream) noexcept;
@@ -144,6 +151,7 @@ class Shard {
   std::shared_ptr<Core> core_;
   const std::size_t index_;
   net::LoopBase* loop_ = nullptr;
+  std::weak_ptr<void> holder_;
   const http::HeadLimits head_limits_;
   const std::size_t buffered_max_;
   const std::size_t connections_max_;

@@ -15,6 +15,7 @@ SimServer::SimServer(std::uint64_t seed, Router router, ServerOptions options, b
                                          std::move(workers));
   for (unsigned i = 0; i < loops; ++i) {
     units_.push_back(std::make_shared<Unit>(core_, i, net_));
+    units_.back()->shard.held_by(units_.back());
     SLUICE_ASSERT(units_.back()->loop.listen(net::SimNet::listener(80), loops > 1) == 0);
   }
   core_->pool().start();
