@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <exception>
 #include <expected>
-#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -141,7 +140,7 @@ void add_plain_routes(Router& app, Parts& parts) {
 void add_pool_routes(Router& app, Parts& parts, unsigned workers, unsigned user_connections) {
   app.lane("sleep", {.in_flight_max = std::min(16u, workers)});
   app.lane("other", {.in_flight_max = std::min(16u, workers), .reserved = std::min(4u, workers - 1)});
-  app.lane("spin", {.in_flight_max = std::min(sluice::default_loops(), workers)});
+  app.lane("spin", {.in_flight_max = std::min(sluice::default_loops(), workers), .queue_depth_max = 64});
   app.lane("users", {.in_flight_max = user_connections});
   app.get("/sleep", sluice::blocking(sleep_for_ms), {.budget = 250ms, .lane = "sleep"});
   app.get("/other/sleep", sluice::blocking(sleep_for_ms), {.budget = 250ms, .lane = "other"});
@@ -174,14 +173,12 @@ struct Flags {
   std::vector<std::string> listen{"127.0.0.1:8080"};
   unsigned loops = sluice::default_loops();
   unsigned workers = 32;
-  sluice::Backend io = sluice::Backend::automatic;
+  std::string io = "auto";
   std::chrono::milliseconds::rep head_timeout_ms = 0;
   bool quiet = false;
 };
 
 void describe(CLI::App& program, Flags& flags) {
-  const std::map<std::string, sluice::Backend> backends{
-      {"auto", sluice::Backend::automatic}, {"epoll", sluice::Backend::epoll}, {"io_uring", sluice::Backend::io_uring}};
   const auto range = [](int least, int most) { return CLI::Range(least, most).description(""); };
   program.add_option("--listen", flags.listen, "may be repeated, default: 127.0.0.1:8080")
       ->type_name("ADDR")
@@ -190,8 +187,8 @@ void describe(CLI::App& program, Flags& flags) {
       ->type_name("N")
       ->check(range(1, 1024));
   program.add_option("--io", flags.io, "the kernel interface, default: auto")
-      ->transform(CLI::CheckedTransformer(backends).description(""))
-      ->type_name("auto|epoll|io_uring");
+      ->type_name("auto|epoll|io_uring")
+      ->check(CLI::IsMember({"auto", "epoll", "io_uring"}).description(""));
   program.add_option("--workers", flags.workers, "threads for blocking handlers, default: 32")
       ->type_name("N")
       ->check(range(1, 4096));
@@ -207,14 +204,15 @@ ServerOptions options_from(const Flags& flags) {
   options.listen = flags.listen;
   options.loops = flags.loops;
   options.pool_threads = flags.workers;
-  options.backend = flags.io;
+  if (flags.io == "epoll") options.backend = sluice::Backend::epoll;
+  if (flags.io == "io_uring") options.backend = sluice::Backend::io_uring;  // not to be had: an error, not a fallback
   if (flags.head_timeout_ms > 0) {
-    // One patience for everything a client may be slow at: a body that stalls and a connection that says nothing are
-    // given up no later than a head that doesn't end.
+    // One patience for everything a client may be slow at: a body that stalls is given up as a head that doesn't end
+    // is, and a connection that says nothing soon afterwards.
     sluice::Limits& limits = options.limits;
     limits.head_timeout = std::chrono::milliseconds{flags.head_timeout_ms};
     limits.body_grace = std::min(limits.body_grace, limits.head_timeout);
-    limits.idle_timeout = std::min(limits.idle_timeout, limits.head_timeout);
+    limits.idle_timeout = std::min(limits.idle_timeout, limits.head_timeout + 500ms);
   }
   if (!flags.quiet) {
     options.log = [](const sluice::LogEvent& event) {

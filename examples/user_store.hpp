@@ -3,12 +3,11 @@
 #pragma once
 
 #include <sqlite3.h>
-#include <stdlib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -29,14 +28,12 @@ struct User {
 /// One SQLite connection with its prepared statements. One thread at a time.
 class UserConnection {
  public:
-  explicit UserConnection(const std::string& path) {
+  explicit UserConnection(const std::string& uri) {
+    constexpr int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI;
     sqlite3* raw = nullptr;
-    const int result =
-        sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+    const int result = sqlite3_open_v2(uri.c_str(), &raw, flags, nullptr);
     db_.reset(raw);  // SQLite hands out a handle even when it fails, for the message
     check(result);
-    run("PRAGMA journal_mode=WAL");  // readers don't wait for the writer
-    run("PRAGMA synchronous=OFF");   // the file dies with the program, nobody needs it after a power cut
     run("CREATE TABLE IF NOT EXISTS users(id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL)");
     find_ = prepare("SELECT id, name, email FROM users WHERE id = ?1");
     search_ = prepare("SELECT id, name, email FROM users WHERE name LIKE '%' || ?1 || '%' ORDER BY id LIMIT ?2");
@@ -88,7 +85,7 @@ class UserConnection {
 
   void check(int result) {
     if (result == SQLITE_OK) return;
-    // Nobody waits any more: the client has had its 504, or has left. What is thrown here reaches no one.
+    // The client has had its 504 or has left, so that this reaches nobody; unless it comes a moment before the server's.
     if (result == SQLITE_INTERRUPT) throw sluice::Problem{504, {}, "the query was given up"};
     if (result == SQLITE_BUSY) throw sluice::Problem{503, {}, "the database was locked for too long"};
     throw std::runtime_error{std::string{"sqlite: "} +
@@ -125,10 +122,12 @@ class UserConnection {
 /// The database and its connections. Any thread.
 class UserStore {
  public:
-  /// Makes a database of `row_count` users, with ids from 1, in a folder of its own that the destructor removes.
-  UserStore(unsigned connection_count, int row_count) : folder_{make_folder()} {
+  /// Makes a database of `row_count` users, with ids from 1. It lies in memory, so that nothing is left behind; with
+  /// the path of a file in place of `uri` everything else here stays as it is.
+  UserStore(unsigned connection_count, int row_count) {
+    const std::string uri = "file:/users" + std::to_string(made_.fetch_add(1)) + "?vfs=memdb";
     for (unsigned i = 0; i < connection_count; ++i) {
-      connections_.push_back(std::make_unique<UserConnection>((folder_ / "users.db").string()));
+      connections_.push_back(std::make_unique<UserConnection>(uri));
       idle_.push_back(connections_.back().get());
     }
     constexpr const char* names[] = {"Ada", "Edsger", "Grace", "Alan", "Barbara", "Donald", "Frances", "Tony"};
@@ -139,11 +138,6 @@ class UserStore {
       db.add(name + " " + std::to_string(i), "user" + std::to_string(i) + "@example.org");
     }
     db.run("COMMIT");
-  }
-  ~UserStore() {
-    connections_.clear();
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
   }
   UserStore(const UserStore&) = delete;
   UserStore& operator=(const UserStore&) = delete;
@@ -181,13 +175,8 @@ class UserStore {
     const std::lock_guard lock{mutex_};
     idle_.push_back(&connection);  // never grows: it held all of them once
   }
-  static std::filesystem::path make_folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "sluice-users-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error{"cannot make a folder like " + name};
-    return name;
-  }
 
-  std::filesystem::path folder_;
+  static inline std::atomic<unsigned> made_{0};  // two stores in one program are two databases
   std::vector<std::unique_ptr<UserConnection>> connections_;
   std::mutex mutex_;
   std::vector<UserConnection*> idle_;  // owned by connections_

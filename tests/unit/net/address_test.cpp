@@ -36,10 +36,30 @@ TEST(Address, TellsItsParts) {
 }
 
 TEST(Address, RefusesWithASentence) {
-  for (const std::string text :
-       {"", ":", "8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1", "127.0.0.1: 1",
-        "127.0.0.1:80x", "localhost:80", "127.0.0.256:80", "127.1:80", ":80", "::1:80", "[::1]", "[::1]80", "[::1:80",
-        "[::g]:80", "[]:80", "[127.0.0.1]:80", "unix:", "unix:@", "http://127.0.0.1:80"}) {
+  for (const std::string text : {"",
+                                 ":",
+                                 "8080",
+                                 "127.0.0.1",
+                                 "127.0.0.1:",
+                                 "127.0.0.1:65536",
+                                 "127.0.0.1:-1",
+                                 "127.0.0.1:+1",
+                                 "127.0.0.1: 1",
+                                 "127.0.0.1:80x",
+                                 "localhost:80",
+                                 "127.0.0.256:80",
+                                 "127.1:80",
+                                 ":80",
+                                 "::1:80",
+                                 "[::1]",
+                                 "[::1]80",
+                                 "[::1:80",
+                                 "[::g]:80",
+                                 "[]:80",
+                                 "[127.0.0.1]:80",
+                                 "unix:",
+                                 "unix:@",
+                                 "http://127.0.0.1:80"}) {
     const auto address = Address::parse(text);
     ASSERT_FALSE(address) << text;
     EXPECT_TRUE(address.error().starts_with('"' + text + "\" is not an address to listen on: ")) << address.error();

@@ -111,7 +111,10 @@ TEST_F(Chain, RandomOperationsMatchAString) {
     const std::size_t size = random() % (random() % 8 == 0 ? 15'000 : 200);
     const std::string piece(size, static_cast<char>('a' + step % 26));
     switch (random() % 5) {
-      case 0: chain.append(pool, piece); model += piece; break;
+      case 0:
+        chain.append(pool, piece);
+        model += piece;
+        break;
       case 1: {
         const std::size_t count = std::min<std::size_t>(size, OutputChain::reserve_max);
         char* const room = chain.reserve(pool, count);

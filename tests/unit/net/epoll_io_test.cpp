@@ -76,8 +76,7 @@ TEST(EpollIo, StopsAcceptingForAWhileWhenDescriptorsRunOut) {
   EXPECT_EQ(echo.opened_count, 2u);
   EXPECT_TRUE(loop.accepting());
   ASSERT_TRUE(loop.post(&echo.stop_node));
-  while (loop.turn(false)) {
-  }
+  while (loop.turn(false)) {}
 }
 
 TEST(EpollIo, WakesUpForEveryPostOfManyThreads) {
@@ -115,8 +114,8 @@ TEST(EpollIo, SleepsUntilTheNextTimerAndNoLonger) {
 }
 
 TEST(EpollIo, ServesPathsAndAbstractNames) {
-  for (const std::string& name : {"unix:/tmp/sluice-echo-" + std::to_string(::getpid()),
-                                  "unix:@sluice-echo-" + std::to_string(::getpid())}) {
+  for (const std::string& name :
+       {"unix:/tmp/sluice-echo-" + std::to_string(::getpid()), "unix:@sluice-echo-" + std::to_string(::getpid())}) {
     EpollRig rig{Address::parse(name).value()};
     auto& client = rig.client();
     client.send("hello\nbig 500000\n");
@@ -132,8 +131,8 @@ TEST(EpollIo, ServesPathsAndAbstractNames) {
 }
 
 TEST(EpollIo, SharesOneListenerAmongLoops) {
-  auto listener = Listener::open(Address::parse("unix:@sluice-shared-" + std::to_string(::getpid())).value(),
-                                 {.loops = 2});
+  auto listener =
+      Listener::open(Address::parse("unix:@sluice-shared-" + std::to_string(::getpid())).value(), {.loops = 2});
   ASSERT_TRUE(listener);
   std::array<Echo, 2> echoes;
   Loop<EpollIo, Echo> first{echoes[0], base::system_clock()}, second{echoes[1], base::system_clock()};
@@ -152,8 +151,7 @@ TEST(EpollIo, SharesOneListenerAmongLoops) {
   EXPECT_EQ(echoes[0].opened_count + echoes[1].opened_count, 20u);
   for (auto* loop : {&first, &second}) {
     ASSERT_TRUE(loop->post(loop == &first ? &echoes[0].stop_node : &echoes[1].stop_node));
-    while (loop->turn(false)) {
-    }
+    while (loop->turn(false)) {}
   }
 }
 

@@ -91,8 +91,7 @@ class EpollRig {
   ~EpollRig() {
     if (stop_by_hand) return;
     (void)loop.post(&echo.stop_node);
-    while (loop.turn(false)) {
-    }
+    while (loop.turn(false)) {}
   }
 
   SocketClient& client() { return clients_.emplace_back(listener_.address(), 4 * 1024); }

@@ -233,18 +233,14 @@ TYPED_TEST(Seeds, LoseNothingAndInventNothing) {
     const Outcome outcome = run_seed<TypeParam>(seed);
     stale += outcome.stale;
     faults += outcome.faults;
-    if (testing::Test::HasFailure()) {
-      FAIL() << "SLUICE_SEED=" << seed;
-    }
+    if (testing::Test::HasFailure()) { FAIL() << "SLUICE_SEED=" << seed; }
   }
   this->RecordProperty("stale_events", static_cast<int>(stale));
   this->RecordProperty("faults", static_cast<int>(faults));
   if (one == nullptr) {
     EXPECT_GT(faults, 500u);
     // With confirmation a slot is not free while anything names it.
-    if (std::is_same_v<TypeParam, SimRig>) {
-      EXPECT_GT(stale, 500u);
-    }
+    if (std::is_same_v<TypeParam, SimRig>) { EXPECT_GT(stale, 500u); }
   }
 }
 

@@ -27,7 +27,8 @@ TEST(Timers, HasNoDeadlineWhenNothingIsArmed) {
 }
 
 TEST(Timers, NeverFiresEarlyAndAtMostATickLate) {
-  for (const nanoseconds after : {1ns, 999'999ns, 1'000'000ns, 1'000'001ns, 63'500'000ns, 64'000'000ns, 5'000'000'000ns}) {
+  for (const nanoseconds after :
+       {1ns, 999'999ns, 1'000'000ns, 1'000'001ns, 63'500'000ns, 64'000'000ns, 5'000'000'000ns}) {
     Timers timers;
     TimerNode node;
     fire(timers, start);
@@ -132,7 +133,8 @@ void run_model(unsigned seed) {
   for (int step = 0; step < 4000; ++step) {
     ModelNode& item = items[random() % items.size()];
     const nanoseconds range = ranges[random() % std::size(ranges)];
-    const TimePoint deadline = now + nanoseconds{static_cast<long>(random() % static_cast<std::uint64_t>(range.count()))};
+    const TimePoint deadline =
+        now + nanoseconds{static_cast<long>(random() % static_cast<std::uint64_t>(range.count()))};
     switch (random() % 4) {
       case 0:
         timers.arm(item.node, deadline);
@@ -152,7 +154,8 @@ void run_model(unsigned seed) {
         const TimePoint before = now;
         now += nanoseconds{static_cast<long>(random() % static_cast<std::uint64_t>(range.count()))};
         if (random() % 2 == 0 && timers.next() != base::never) now = std::max(before, timers.next());
-        timers.expire(now, 1000, [&](TimerNode& node) { check_fired(reinterpret_cast<ModelNode&>(node), now, before); });
+        timers.expire(now, 1000,
+                      [&](TimerNode& node) { check_fired(reinterpret_cast<ModelNode&>(node), now, before); });
       }
     }
     TimePoint earliest = base::never;
