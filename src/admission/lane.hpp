@@ -160,17 +160,23 @@ class LaneGroupOf {
     return true;
   }
 
-  /// A worker asks for work. No job: the worker is on the idle stack (newest first) and must park.
-  Job* next(int worker) noexcept {
-    Dead dead;
+  /// A worker asks for work. Neither: the worker is on the idle stack (newest first) and must park.
+  struct Next {
     Job* job = nullptr;
+    bool over = false;  // closed, and nothing it could run is left: the worker may go
+  };
+  Next next(int worker) noexcept {
+    Dead dead;
+    Next next;
     {
       const std::lock_guard lock{mutex_};
-      job = pick(dead);
-      if (job == nullptr) idle_.push_back(worker);
+      next.job = pick(dead);
+      // Decided where the queue was seen empty: a job that came before close() is never left behind.
+      next.over = next.job == nullptr && closed_;
+      if (next.job == nullptr && !closed_) idle_.push_back(worker);
     }
     send_home(dead);
-    return job;
+    return next;
   }
 
   /// On the job's loop, instead of count_start: it died on its way there. Its permit is still to be released.
@@ -210,15 +216,11 @@ class LaneGroupOf {
     job.claim.store(Claim::running, std::memory_order_release);
   }
 
-  /// After this workers find the idle stack closed: next() no longer parks anybody. Returns workers to unpark.
+  /// No job comes any more; next() lets workers go. Returns those to unpark.
   std::vector<int> close() {
     const std::lock_guard lock{mutex_};
     closed_ = true;
     return std::exchange(idle_, {});
-  }
-  bool closed() noexcept {
-    const std::lock_guard lock{mutex_};
-    return closed_;
   }
 
  private:

@@ -58,11 +58,14 @@ void Pool::work(int worker) noexcept {
   working_for = this;
   Job* job = nullptr;
   for (;;) {
-    if (job == nullptr) job = group_.next(worker);
     if (job == nullptr) {
-      if (group_.closed()) return;
-      host_.park(worker);
-      continue;
+      const LaneGroup::Next next = group_.next(worker);
+      if (next.over) return;
+      if (next.job == nullptr) {
+        host_.park(worker);
+        continue;
+      }
+      job = next.job;
     }
     // Everything the release needs is read before run(): after it the job may be gone.
     Lane& lane = *job->lane;

@@ -419,7 +419,7 @@ bool Connection::handling_timed_out(TimePoint now) {
   Exchange& x = *exchange_;
   const Claim claim = x.claim.load(std::memory_order_acquire);
   if ((claim == Claim::queued || claim == Claim::granted) && now >= x.queue_deadline) {
-    end_unstarted(Claim::expired);
+    end_unstarted(now >= shard_->core().drain_deadline() ? Claim::shed : Claim::expired);
     return true;
   }
   if (claim != Claim::running || now < shard_->effective_deadline(x)) return false;
@@ -523,7 +523,13 @@ void Connection::cut(bool with_reset) noexcept {
 }
 
 void Connection::begin_drain() noexcept {
-  if (state_ == State::handling) arm();  // its deadline may be nearer now
+  if (state_ == State::handling) {
+    // The drain's deadline is everybody's: a worker looks at it before it starts a job, the timer ends the rest.
+    if (exchange_->lane->group() != nullptr) {
+      exchange_->lane->group()->clamp(*exchange_, shard_->core().drain_deadline());
+    }
+    arm();
+  }
   if (state_ != State::idle) return;
   phase_deadline_ = std::min(phase_deadline_, shard_->now() + shard_->limits().drain_grace);
   arm();

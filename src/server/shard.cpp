@@ -111,6 +111,11 @@ void Shard::closed(net::Stream& stream) noexcept {
 
 void Shard::quit_if_drained() noexcept {
   if (!draining_ || connections_.in_use() != 0) return;
+  // A handler whose answer is out may be about to return: a moment for it, or it would be reported as still running.
+  if (exchanges_.in_use() != 0 && !last_words_over_) {
+    if (!cut_) cut_all();
+    return;
+  }
   loop_->timers().cancel(drain_timer_);
   loop_->quit();
 }
@@ -319,7 +324,10 @@ void Shard::begin_drain() noexcept {
   connections_.for_each_in_use([](Connection& connection) { connection.begin_drain(); });
 }
 
-void Shard::timer_fired(net::TimerNode&) noexcept { cut_all(); }
+void Shard::timer_fired(net::TimerNode&) noexcept {
+  last_words_over_ = cut_;
+  cut_all();
+}
 
 // Twice: what waits in a queue is answered and has a moment to leave, then nobody is waited for any more.
 void Shard::cut_all() noexcept {

@@ -166,6 +166,7 @@ class Shard {
   bool draining_ = false;
   bool accepting_paused_ = false;
   bool cut_ = false;
+  bool last_words_over_ = false;  // the second cut has come
   ConnectionTally counts_;
 
   struct ControlNode : net::MailNode {
