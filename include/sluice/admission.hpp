@@ -11,7 +11,8 @@
 
 namespace sluice {
 
-/// Who is refused first. `exempt` is never shed (health, metrics); its queue stays bounded all the same.
+/// How important a route is. `exempt` is never shed (health, metrics); its queue stays bounded all the same. The other
+/// four are treated alike in this version.
 enum class Criticality : std::uint8_t { sheddable, sheddable_plus, critical, critical_plus, exempt };
 
 /// A lane: bounded queue + permits. One per route unless routes name a shared one (Router::lane).

@@ -96,8 +96,10 @@ class Responder {
 
   /// Two handles in place of one; the first to be used decides.
   std::pair<Respond, Raise> split() &&;
-  /// Lets `edit` see and change every answer given through a handle of this request, problems included.
-  ///   Thread: runs on the answering thread, before the answer is claimed. Edits run in reverse order.
+  /// Lets `edit` see and change every answer given through a handle of this request, rendered problems included; not
+  /// the library's own (503, 504, a dropped responder's 500).
+  ///   Thread: runs on the answering thread, before the answer is claimed, in reverse order; on two threads at once if
+  ///           both halves of a split pair are used at once.
   ///   Cost:   one allocation.
   Responder&& edit(std::move_only_function<void(Response&)> edit) &&;
   explicit operator bool() const noexcept { return handle_.peek() != nullptr; }
@@ -120,6 +122,8 @@ template <class R>
 concept Answer = std::convertible_to<R, Response> || std::convertible_to<R, std::expected<Response, Problem>>;
 template <class F>
 concept Returns = std::invocable<F&, const Request&> && Answer<std::invoke_result_t<F&, const Request&>>;
+template <class F>
+concept ReturnsResponse = Returns<F> && std::convertible_to<std::invoke_result_t<F&, const Request&>, Response>;
 template <class F>
 concept TakesResponder = std::invocable<F&, const Request&, Responder>;
 template <class F>
@@ -145,16 +149,13 @@ class Handler {
     requires(!std::same_as<std::remove_cvref_t<F>, Handler> && HandlerFunction<std::decay_t<F>>)
   Handler(F&& function, Runs runs) : runs_{runs} {
     using D = std::decay_t<F>;
-    if constexpr (detail::Returns<D>) {
+    if constexpr (detail::ReturnsResponse<D>) {
+      returns_ = std::forward<F>(function);
+    } else if constexpr (detail::Returns<D>) {
       call_ = [f = std::forward<F>(function)](const Request& request, Responder&& responder) mutable {
-        using R = std::invoke_result_t<D&, const Request&>;
-        if constexpr (std::convertible_to<R, Response>) {
-          responder.respond(f(request));
-        } else {
-          std::expected<Response, Problem> result = f(request);
-          if (result) responder.respond(*std::move(result));
-          else responder.raise(std::move(result).error());
-        }
+        std::expected<Response, Problem> result = f(request);
+        if (result) responder.respond(*std::move(result));
+        else responder.raise(std::move(result).error());
       };
     } else if constexpr (detail::TakesResponder<D>) {
       call_ = std::forward<F>(function);
@@ -167,13 +168,23 @@ class Handler {
   }
 
   /// The same handler, marked to run elsewhere.
-  Handler(Handler&& handler, Runs runs) noexcept : call_{std::move(handler.call_)}, runs_{runs} {}
+  Handler(Handler&& handler, Runs runs) noexcept
+      : call_{std::move(handler.call_)}, returns_{std::move(handler.returns_)}, runs_{runs} {}
 
   Runs runs() const noexcept { return runs_; }
-  void operator()(const Request& request, Responder&& responder) { call_(request, std::move(responder)); }
+  void operator()(const Request& request, Responder&& responder) {
+    if (returns_) responder.respond(returns_(request));
+    else call_(request, std::move(responder));
+  }
+
+  /// Whether it is a plain function from request to response, and the call of that function.
+  bool returns() const noexcept { return static_cast<bool>(returns_); }
+  Response answer(const Request& request) { return returns_(request); }
 
  private:
+  // One of the two is set.
   std::move_only_function<void(const Request&, Responder&&)> call_;
+  std::move_only_function<Response(const Request&)> returns_;
   Runs runs_ = Runs::on_loop;
 };
 

@@ -4,6 +4,8 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace sluice {
 
@@ -29,6 +31,16 @@ class Problem : public std::exception {
   Problem& cause(std::string text) & { cause_ = std::move(text); return *this; }
   Problem&& cause(std::string text) && { return std::move(cause(std::move(text))); }
 
+  /// A field for the answer, for example WWW-Authenticate with 401; checked when the answer is built.
+  Problem& header(std::string name, std::string value) & {
+    headers_.emplace_back(std::move(name), std::move(value));
+    return *this;
+  }
+  Problem&& header(std::string name, std::string value) && {
+    return std::move(header(std::move(name), std::move(value)));
+  }
+  const std::vector<std::pair<std::string, std::string>>& headers() const noexcept { return headers_; }
+
   const char* what() const noexcept override { return title_.c_str(); }
 
  private:
@@ -37,6 +49,7 @@ class Problem : public std::exception {
   std::string detail_;
   std::string type_;
   std::string cause_;
+  std::vector<std::pair<std::string, std::string>> headers_;
 };
 
 /// The standard reason phrase, or "Unknown". Source: RFC 9110 15.

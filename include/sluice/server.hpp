@@ -25,6 +25,7 @@ std::uint32_t default_connections_max() noexcept;  // min(10,000, half of the fd
 
 /// Every bound of the server. None is 0 or infinite by default; 0 is refused at start.
 struct Limits {
+  // Shared out evenly among the loops, as buffered_bytes_max is.
   std::uint32_t connections_max = default_connections_max();
   std::uint32_t connection_in_flight_max = 16;     // requests of one connection that still hold a permit
   std::chrono::milliseconds head_timeout{10'000};  // from the first byte to the end of the head, absolute
@@ -69,7 +70,8 @@ struct ServerOptions {
   /// that waits in a queue is dropped and the stop token of a running one fires; its answer is sent all the same.
   /// false: only a reset or a failed write counts.
   bool half_close_cancels = true;
-  /// Renders a problem; default is application/problem+json. Thread: any. Must not throw.
+  /// Renders what a handler raised or threw; default is application/problem+json. The library's own answers (404, 405,
+  /// every other refusal, 504, a dropped responder's 500) are fixed and don't come here. Thread: any. Must not throw.
   std::function<Response(const Request&, const Problem&)> render_problem{};
   /// Called once per error and for a few life-cycle events. Thread: any. Must not throw or block.
   std::function<void(const LogEvent&)> log{};
@@ -84,7 +86,7 @@ struct Report {
   struct Lane {
     std::string name{};
     std::string runs{};  // "loop", "later" or "pool"
-    std::uint64_t in_flight_max, reserved, queue_depth_max, queue_timeout_ms, budget_ms;
+    std::uint64_t in_flight_max = 0, reserved = 0, queue_depth_max = 0, queue_timeout_ms = 0, budget_ms = 0;
   };
   std::vector<Lane> lanes{};
   std::uint64_t memory_bytes_max = 0;  // worst case of what the limits allow the library to hold
@@ -96,16 +98,19 @@ struct Report {
 
 /// What a drain or stop found.
 struct DrainReport {
-  std::uint64_t finished = 0;  // requests in progress that got their answer
+  std::uint64_t finished = 0;  // requests in progress that got an answer, a 503 or 504 included
   std::uint64_t cut = 0;       // requests in progress that did not
   std::vector<std::pair<std::string, std::uint64_t>> still_running{};  // route -> handlers that have not returned
   std::chrono::milliseconds took{0};
 };
 
 /// An HTTP/1.1 server.
-///   Thread:   start, run, drain and stop may be called from any thread; drain and stop called on a loop or pool
-///             thread of this server begin the work and return without waiting for it.
-///   Lifetime: the destructor stops the server and waits for handlers that still run. A Responder may outlive it.
+///   Thread:   start, drain and stop may be called from any thread; drain and stop called on a loop or pool thread of
+///             this server begin the work and return without waiting for it. run and wait may be called from any
+///             other thread; on one of its own they throw std::logic_error.
+///   Lifetime: the destructor stops the server and waits for handlers that still run. A Responder may outlive it. A
+///             handler that never returns can't be ended: drain and stop report it after their deadline and a second,
+///             the destructor waits for it.
 class Server {
  public:
   /// Checks everything and binds the sockets; nothing is served yet.
@@ -115,7 +120,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Serves on threads of its own and returns at once.
+  /// Serves on threads of its own and returns at once; does nothing if the server was drained or stopped before.
+  ///   Errors: std::logic_error if it was started before.
   void start();
   /// start(), then waits until a drain or stop is over. Returns 0, for main().
   int run();

@@ -1,7 +1,7 @@
 // mailbox.hpp: the only way onto a loop from another thread.
 // In: nodes pushed by any thread. Out: the same nodes, oldest first, on the loop. Lock-free; never full.
 // Thread: push: any. The rest: the loop. Written against Sync::Atomic alone (all operations sequentially consistent),
-// so that a model checker runs this very code. Must never lose a wake-up: DESIGN 9, rule 8.
+// so that a model checker runs this very code. Must never lose a wake-up.
 #pragma once
 
 #include <cstdint>

@@ -118,7 +118,7 @@ SimIo::Read SimIo::next_read(SimConnection& connection) noexcept {
   const auto verdict = net_.judge(SimOp::read);
   if (verdict.faulty) {
     if (verdict.kind == SimFault::again || verdict.kind == SimFault::stall) {
-      net_.count(SimOp::read, verdict.kind);
+      net_.count(SimOp::read, verdict.kind, &connection);
       const bool stalls = verdict.kind == SimFault::stall;
       const auto later = stalls ? milliseconds{net_.random_.between(100, 15'000)} : milliseconds{1};
       connection.told = true;  // holds back later arrivals too
@@ -129,7 +129,7 @@ SimIo::Read SimIo::next_read(SimConnection& connection) noexcept {
       return {};
     }
     if (verdict.kind == SimFault::reset) {
-      net_.count(SimOp::read, verdict.kind);
+      net_.count(SimOp::read, verdict.kind, &connection);
       connection.broken = connection.broken_told = true;
       net_.reset_to_client(connection, true);
       return {.what = Read::broken};
@@ -142,7 +142,7 @@ std::vector<char> SimIo::read_bytes(SimConnection& connection, bool partly) noex
   std::size_t room = net_.options_.confirm_later ? later_read_bytes_max : read_bytes_max;
   if (partly) {
     room = 1;
-    if (connection.inbox.front().bytes.size() > 1) net_.count(SimOp::read, SimFault::partial);
+    if (connection.inbox.front().bytes.size() > 1) net_.count(SimOp::read, SimFault::partial, &connection);
   }
   const bool joins = net_.random_.chance(500'000);
   std::vector<char> data;
@@ -203,7 +203,7 @@ WriteResult SimIo::take(SimConnection& connection, const iovec* parts, unsigned 
   if (taken > 1 && net_.random_.chance(250'000)) taken = net_.random_.between(1, taken);
   base::Duration pause = net_.delay();
   if (const auto verdict = net_.judge(SimOp::write); verdict.faulty) {
-    if (verdict.kind != SimFault::partial || taken > 1) net_.count(SimOp::write, verdict.kind);
+    if (verdict.kind != SimFault::partial || taken > 1) net_.count(SimOp::write, verdict.kind, &connection);
     switch (verdict.kind) {
       case SimFault::partial: taken = std::min<std::size_t>(taken, 1); break;
       case SimFault::stall: pause = milliseconds{net_.random_.between(100, 15'000)}; [[fallthrough]];

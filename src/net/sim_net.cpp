@@ -79,8 +79,16 @@ SimNet::Verdict SimNet::judge(SimOp op) {
   return {true, kinds[random_.below(fault_resets_ ? 4 : 3)]};
 }
 
-void SimNet::count(SimOp op, SimFault kind) noexcept {
+void SimNet::count(SimOp op, SimFault kind, const SimConnection* connection) noexcept {
   ++applied_[static_cast<std::size_t>(op)][static_cast<std::size_t>(kind)];
+  if (!on_fault) return;
+  SimFaultMet met{.op = op, .kind = kind};
+  if (connection != nullptr) {
+    met.io = static_cast<std::size_t>(std::ranges::find(ios_, connection->io) - ios_.begin());
+    met.slot = connection->slot;
+    met.generation = connection->generation;
+  }
+  on_fault(met);
 }
 
 SimConnection& SimNet::connection(int fd) noexcept {

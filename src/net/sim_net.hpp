@@ -42,6 +42,15 @@ struct SimScriptedFault {
   SimFault kind = SimFault::partial;
 };
 
+/// A fault that was really applied, and the connection it met: of which Io (in the order they were made), and the name
+/// it has there. An accept has no connection yet: generation 0.
+struct SimFaultMet {
+  SimOp op = SimOp::read;
+  SimFault kind = SimFault::partial;
+  std::size_t io = 0;
+  std::uint32_t slot = 0, generation = 0;
+};
+
 /// How the net behaves. The defaults are drawn from the seed.
 struct SimOptions {
   /// As io_uring: writes are confirmed in a later dispatch, input under way is delivered after a pause, a close is
@@ -140,6 +149,8 @@ class SimNet final : public base::Clock {
   std::uint64_t applied(SimOp op, SimFault kind) const noexcept {
     return applied_[static_cast<std::size_t>(op)][static_cast<std::size_t>(kind)];
   }
+  /// Called at each of them, before the loop hears of it; must not call the net.
+  std::function<void(const SimFaultMet&)> on_fault{};
   std::uint64_t operations(SimOp op) const noexcept { return operations_[static_cast<std::size_t>(op)]; }
   /// Events that named a connection which was closed meanwhile, and found nobody.
   std::uint64_t stale_events() const noexcept { return stale_events_; }
@@ -175,7 +186,7 @@ class SimNet final : public base::Clock {
 
   base::Duration delay();
   Verdict judge(SimOp op);
-  void count(SimOp op, SimFault kind) noexcept;
+  void count(SimOp op, SimFault kind, const SimConnection* connection = nullptr) noexcept;
   SimConnection& connection(int fd) noexcept;
   void connect(SimClient& client, unsigned port);
   void to_server(SimConnection& connection, std::string bytes, bool fin);

@@ -37,6 +37,7 @@ void Connection::input(std::span<char> bytes) {
   }
   const std::size_t used = process(bytes);
   if (used < bytes.size() && state_ < State::closing) keep(bytes.subspan(used));
+  if (state_ == State::head && shard_->memory_tight()) refuse({503, "buffered_bytes_max reached"});
   update_reading();
 }
 
@@ -57,7 +58,8 @@ void Connection::pump() {
 
 void Connection::update_reading() noexcept {
   if (state_ >= State::closing) return;
-  const bool full = kept_.size() >= shard_->limits().pipelined_bytes_max;
+  const std::size_t most = shard_->memory_tight() ? 1 : shard_->limits().pipelined_bytes_max;
+  const bool full = kept_.size() >= most && state_ != State::head;
   if (full && !reading_paused) shard_->loop().pause(*this);
   if (!full && reading_paused && !base::planted(base::Bug::resume_forgotten)) shard_->loop().resume(*this);
 }
@@ -168,6 +170,12 @@ std::size_t Connection::begin_body(std::span<char> behind) {
 }
 
 std::size_t Connection::read_body(std::span<char> bytes) {
+  if (shard_->memory_tight() && exchange_->route->options.criticality != Criticality::exempt) {
+    // Nothing was started, and what was read so far is given back at once.
+    shard_->tally(*exchange_->route->lane).received.add_owned();
+    shed(ShedReason::memory, true);
+    return 0;
+  }
   return exchange_->head.framing == http::Framing::length ? read_fixed_body(bytes) : read_chunked_body(bytes);
 }
 
@@ -282,11 +290,17 @@ void Connection::dispatch() {
     shed(*reason, false);
     return;
   }
+  if (route.in_place) {
+    shard_->run_in_place(x);
+    answer_claimed(x);
+    shard_->free(x);
+    return;
+  }
   tally.inlined.add_owned();
   tally.started.add_owned();
   tally.running.add_owned();
   x.claim.store(Claim::running, std::memory_order_relaxed);
-  if (!route.in_place) x.own_bytes(fd);
+  x.own_bytes(fd);
   run_on_loop();
 }
 
@@ -525,7 +539,7 @@ void Connection::cut(bool with_reset) noexcept {
 void Connection::begin_drain() noexcept {
   if (state_ == State::handling) {
     // The drain's deadline is everybody's: a worker looks at it before it starts a job, the timer ends the rest.
-    if (exchange_->lane->group() != nullptr) {
+    if (exchange_->lane->group() != nullptr && !base::planted(base::Bug::drain_ignores_queue)) {
       exchange_->lane->group()->clamp(*exchange_, shard_->core().drain_deadline());
     }
     arm();

@@ -24,6 +24,11 @@ void above_zero(std::string_view option, long long value) {
   if (value <= 0) fail(std::string{option} + " must be above 0");
 }
 
+void above_zero(std::string_view option, std::chrono::milliseconds value) {
+  above_zero(option, value.count());
+  if (value > time_max) fail(std::string{option} + " must not be above seven days");
+}
+
 void at_most(std::string_view option, unsigned long long value, unsigned long long most) {
   if (value > most) fail(std::string{option} + " must not be above " + std::to_string(most));
 }
@@ -52,7 +57,7 @@ void Core::check_options() const {
   above_zero("limits.connections_max", l.connections_max);
   at_most("limits.connections_max", l.connections_max, 1u << 24);
   above_zero("limits.connection_in_flight_max", l.connection_in_flight_max);
-  above_zero("limits.head_timeout", l.head_timeout.count());
+  above_zero("limits.head_timeout", l.head_timeout);
   above_zero("limits.head_bytes_max", l.head_bytes_max);
   at_most("limits.head_bytes_max", l.head_bytes_max, 65'535);
   above_zero("limits.head_fields_max", l.head_fields_max);
@@ -60,22 +65,22 @@ void Core::check_options() const {
   above_zero("limits.target_bytes_max", l.target_bytes_max);
   at_most("limits.target_bytes_max", l.target_bytes_max, l.head_bytes_max);
   if (l.body_bytes_max == 0) fail("limits.body_bytes_max must be above 0");
-  above_zero("limits.body_timeout", l.body_timeout.count());
+  above_zero("limits.body_timeout", l.body_timeout);
   above_zero("limits.body_rate_min", l.body_rate_min);
-  above_zero("limits.body_grace", l.body_grace.count());
-  above_zero("limits.idle_timeout", l.idle_timeout.count());
-  above_zero("limits.write_timeout", l.write_timeout.count());
+  above_zero("limits.body_grace", l.body_grace);
+  above_zero("limits.idle_timeout", l.idle_timeout);
+  above_zero("limits.write_timeout", l.write_timeout);
   above_zero("limits.output_high_water", l.output_high_water);
   above_zero("limits.pipelined_max", l.pipelined_max);
   above_zero("limits.pipelined_bytes_max", l.pipelined_bytes_max);
   if (l.pipelined_bytes_max < l.head_bytes_max) {
     fail("limits.pipelined_bytes_max must not be below limits.head_bytes_max");
   }
-  above_zero("limits.linger_timeout", l.linger_timeout.count());
+  above_zero("limits.linger_timeout", l.linger_timeout);
   above_zero("limits.linger_bytes_max", l.linger_bytes_max);
   if (l.buffered_bytes_max == 0) fail("limits.buffered_bytes_max must be above 0");
-  above_zero("limits.drain_timeout", l.drain_timeout.count());
-  above_zero("limits.drain_grace", l.drain_grace.count());
+  above_zero("limits.drain_timeout", l.drain_timeout);
+  above_zero("limits.drain_grace", l.drain_grace);
 }
 
 void Core::build_lanes() {
@@ -163,8 +168,9 @@ void Core::check_reserved() const {
 
 Response Core::render(const Request& request, const Problem& problem) const noexcept {
   try {
-    if (options_.render_problem) return options_.render_problem(request, problem);
-    return render_problem(problem);
+    Response response = options_.render_problem ? options_.render_problem(request, problem) : render_problem(problem);
+    for (const auto& [name, value] : problem.headers()) response.header(name, value);
+    return response;
   } catch (...) {
     log(LogEvent::Level::error, "render_problem_threw", request.route(), {});
   }

@@ -268,25 +268,53 @@ LifeOf<base::StdSync>::Arrival Exchange::run_on_loop() noexcept {
   return life_.end_frame_on_loop(answered);
 }
 
-// The one place where user code is called, and the one catch around it.
+// The one catch around handlers. True: the frame itself has claimed, since the handler threw.
+template <class Call>
+bool Exchange::call_user(Call&& call) noexcept {
+  try {
+    call();
+    return false;
+  } catch (const Problem& problem) {
+    log_problem(problem);
+    return fail_frame(&problem);
+  } catch (const std::exception& error) {
+    home_->core().log(LogEvent::Level::error, "handler_threw", route->pattern, error.what());
+  } catch (...) {
+    home_->core().log(LogEvent::Level::error, "handler_threw", route->pattern, "not a std::exception");
+  }
+  return fail_frame(nullptr);
+}
+
 bool Exchange::invoke() noexcept {
   frame_thread_.store(&thread_mark, std::memory_order_relaxed);
   frame_exceptions_ = std::uncaught_exceptions();
-  bool answered = false;
-  try {
-    route->handler(request_, Responder{this});
-  } catch (const Problem& problem) {
-    log_problem(problem);
-    answered = fail_frame(&problem);
-  } catch (const std::exception& error) {
-    home_->core().log(LogEvent::Level::error, "handler_threw", route->pattern, error.what());
-    answered = fail_frame(nullptr);
-  } catch (...) {
-    home_->core().log(LogEvent::Level::error, "handler_threw", route->pattern, "not a std::exception");
-    answered = fail_frame(nullptr);
-  }
+  const bool answered = call_user([&] { route->handler(request_, Responder{this}); });
   frame_thread_.store(nullptr, std::memory_order_relaxed);
   return answered;
+}
+
+void Exchange::run_in_place() noexcept {
+  Tally& tally = home_->tally(*route->lane);
+  tally.inlined.add_owned();
+  tally.started.add_owned();
+  tally.running.add_owned();
+  claim.store(Claim::running, std::memory_order_relaxed);
+  const bool threw = call_user([&] {
+    std::destroy_at(&response_);  // the handler's return value is built in its place
+    struct Rebuild {
+      Response* place;
+      ~Rebuild() {
+        if (place != nullptr) std::construct_at(place);
+      }
+    } rebuild{&response_};
+    ::new (static_cast<void*>(&response_)) Response(route->handler.answer(request_));
+    rebuild.place = nullptr;
+  });
+  if (threw) return;
+  has_response_ = true;
+  claim.store(Claim::responded, std::memory_order_relaxed);
+  tally.running.add_owned(admission::minus_one);
+  tally.responded.add_owned();
 }
 
 bool Exchange::fail_frame(const Problem* problem) noexcept {

@@ -93,6 +93,9 @@ class Exchange final : public admission::Job,
   // ---- the frame
   After run() noexcept override;        // on a worker
   LifeOf<base::StdSync>::Arrival run_on_loop() noexcept;
+  /// On the loop, for a plain function from request to response: there is no handle that anybody else could have, so
+  /// claim and pins need no atomics. The answer is there when it returns.
+  void run_in_place() noexcept;
   void send_home() noexcept override;
   void send_home_unstarted() noexcept override;
   LifeOf<base::StdSync>::Arrival arrive() noexcept { return life_.arrive(); }
@@ -107,6 +110,8 @@ class Exchange final : public admission::Job,
   friend class sluice::Request;
 
   bool invoke() noexcept;
+  template <class Call>
+  bool call_user(Call&& call) noexcept;
   bool fail_frame(const Problem* problem) noexcept;
   void log_problem(const Problem& problem) const noexcept;
   Sent finish(Response&& response, admission::Claim outcome) noexcept;

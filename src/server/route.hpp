@@ -2,6 +2,7 @@
 // handler, which is called by several threads at once.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <map>
 #include <string>
@@ -14,12 +15,15 @@
 
 namespace sluice::detail {
 
+/// The longest time an option may name: for ever to a server, and far below what overflows a clock.
+inline constexpr std::chrono::milliseconds time_max = std::chrono::hours{24 * 7};
+
 struct Route {
   Method method = Method::get;
   std::string pattern;
   Handler handler;
   RouteOptions options;
-  bool in_place = false;  // runs on the loop, unwrapped: it has answered when it returns, so views may be borrowed
+  bool in_place = false;  // a plain function on the loop: it has answered when it returns, so bytes may be borrowed
   // Settled when the server is built:
   std::uint64_t body_bytes_max = 0;
   admission::Lane* lane = nullptr;    // owned by the Core; never null while serving

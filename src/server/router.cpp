@@ -9,6 +9,7 @@ namespace {
 void check(const RouteOptions& options, const std::string& name) {
   const auto fail = [&](const char* what) { throw std::invalid_argument{"route " + name + ": " + what}; };
   if (options.budget <= std::chrono::milliseconds{0}) fail("budget must be above 0");
+  if (options.budget > time_max) fail("budget must not be above seven days");
   if (options.in_flight_max && *options.in_flight_max == 0) fail("in_flight_max must be above 0");
   if (options.queue_depth_max && *options.queue_depth_max == 0) fail("queue_depth_max must be above 0");
   if (options.queue_depth_max && *options.queue_depth_max > 65'536) fail("queue_depth_max must not be above 65,536");
@@ -35,7 +36,7 @@ void RouterState::add(Method method, std::string pattern, Handler handler, Route
     handler = (*layer)(std::move(handler));
   }
   table.add(method, pattern, static_cast<std::uint32_t>(routes.size()));
-  const bool in_place = runs == Runs::on_loop && wrap.empty();
+  const bool in_place = runs == Runs::on_loop && wrap.empty() && handler.returns();
   routes.push_back({method, std::move(pattern), Handler{std::move(handler), runs}, std::move(options), in_place});
 }
 
@@ -63,6 +64,7 @@ Router& Router::lane(std::string name, LaneOptions options) {
   if (options.in_flight_max && *options.in_flight_max == 0) fail("in_flight_max must be above 0");
   if (options.queue_depth_max == 0 || options.queue_depth_max > 65'536) fail("queue_depth_max must be 1 to 65,536");
   if (options.queue_timeout && options.queue_timeout->count() <= 0) fail("queue_timeout must be above 0");
+  if (options.queue_timeout && *options.queue_timeout > detail::time_max) fail("queue_timeout must not be above seven days");
   if (!state_->lanes.emplace(name, std::move(options)).second) fail("declared twice");
   return *this;
 }

@@ -187,8 +187,7 @@ void Server::Impl::bind() {
 void Server::Impl::start() {
   const std::lock_guard lock{mutex_};
   if (started_) throw std::logic_error{"start: the server was started before"};
-  if (ended_) throw std::logic_error{"start: the server was stopped before it was started"};
-  if (ended_) return;  // a signal was quicker: wait() returns at once
+  if (ended_) return;  // a signal was quicker; wait() returns at once
   started_ = true;
   core->pool().start();
   for (std::size_t i = 0; i < units.size(); ++i) {
@@ -218,7 +217,7 @@ bool Server::Impl::called_from_inside() const noexcept {
 }
 
 void Server::Impl::begin_end(Shard::Wish wish, std::chrono::milliseconds timeout) {
-  core->clamp_drain_deadline(core->clock().now() + timeout);
+  core->clamp_drain_deadline(core->clock().now() + std::clamp(timeout, std::chrono::milliseconds{0}, detail::time_max));
   for (const auto& unit : units) unit->shard.ask(wish);
 }
 
@@ -235,14 +234,17 @@ DrainReport Server::Impl::end(Shard::Wish wish, std::chrono::milliseconds timeou
   }
   begin_end(wish, timeout);
   if (called_from_inside()) return summary(since);
+  // A handler that never returns on a loop can't be ended: past the deadline it is reported, and only the destructor
+  // waits for it.
+  const base::TimePoint patience = std::min(since + timeout, core->drain_deadline()) + std::chrono::seconds{1};
   std::unique_lock lock{mutex_};
-  while (loops_over_ < units.size()) {
+  while (loops_over_ < units.size() && core->clock().now() < patience) {
     const bool refusing = std::all_of(units.begin(), units.end(), [](const auto& u) { return u->shard.stopped_accepting(); });
     if (refusing) listeners.clear();  // from here on the kernel refuses new clients
-    changed_.wait_for(lock, std::chrono::milliseconds{listeners.empty() ? 1000 : 5});
+    changed_.wait_for(lock, std::chrono::milliseconds{listeners.empty() ? 100 : 5});
   }
   listeners.clear();
-  const bool idle = still_running_.empty();
+  const bool idle = still_running_.empty() && loops_over_ == units.size();
   lock.unlock();
   core->pool().close();
   if (idle) join_all();
@@ -265,12 +267,19 @@ DrainReport Server::Impl::summary(base::TimePoint since) {
     report.cut += unit->shard.connection_tally().drain_cut.read();
   }
   const std::lock_guard lock{mutex_};
-  report.still_running.assign(still_running_.begin(), still_running_.end());
+  std::map<std::string, std::uint64_t> running = still_running_;
+  for (const auto& unit : units) {
+    if (const detail::Route* route = unit->shard.running_route()) {
+      ++running[std::string{to_string(route->method)} + " " + route->pattern];
+    }
+  }
+  report.still_running.assign(running.begin(), running.end());
   report.took = std::chrono::ceil<std::chrono::milliseconds>(core->clock().now() - since);
   return report;
 }
 
 void Server::Impl::wait() {
+  if (called_from_inside()) throw std::logic_error{"wait: called on a loop or pool thread of this server"};
   std::unique_lock lock{mutex_};
   changed_.wait(lock, [&] { return ended_ || (started_ && loops_over_ == units.size()); });
 }

@@ -171,7 +171,9 @@ Connection* Shard::owner_of(const Exchange& exchange) noexcept {
 LifeOf<base::StdSync>::Arrival Shard::run_frame(Exchange& exchange) noexcept {
   SLUICE_ASSERT(frame_ == nullptr);
   frame_ = &exchange;
+  running_route_.store(exchange.route, std::memory_order_relaxed);
   const auto end = exchange.run_on_loop();
+  running_route_.store(nullptr, std::memory_order_relaxed);
   frame_ = nullptr;
   if (end.last && exchange.permit) release_permit(*exchange.lane, exchange.started);
   return end;

@@ -78,6 +78,8 @@ class Shard {
   void post(Exchange& exchange) noexcept;
   void release_permit(admission::Lane& lane, base::TimePoint since) noexcept;
   bool on_loop_thread() const noexcept { return loop_->on_this_thread(); }
+  /// The route whose handler the loop is in at this moment, or nullptr.
+  const Route* running_route() const noexcept { return running_route_.load(std::memory_order_relaxed); }
   bool in_frame_of(const Exchange& exchange) const noexcept { return on_loop_thread() && frame_ == &exchange; }
   const ConnectionTally& connection_tally() const noexcept { return counts_; }
 
@@ -101,6 +103,12 @@ class Shard {
   /// Runs the handler on the loop and gives the permit back if that was the last pin. Writing the answer, then
   /// freeing the exchange, is the caller's.
   LifeOf<base::StdSync>::Arrival run_frame(Exchange& exchange) noexcept;
+  /// The same for a plain function: afterwards the answer is there and nothing pins the exchange.
+  void run_in_place(Exchange& exchange) noexcept {
+    running_route_.store(exchange.route, std::memory_order_relaxed);
+    exchange.run_in_place();
+    running_route_.store(nullptr, std::memory_order_relaxed);
+  }
   /// The connection of this exchange is over: claims it or takes it out of its queue.
   void abandon(Exchange& exchange) noexcept;
   /// The budget's end, or the drain's if that is nearer.
@@ -163,6 +171,7 @@ class Shard {
   base::List<Connection, ReadyTag> ready_;
   Peer (*peer_lookup_)(int fd) = nullptr;
   const Exchange* frame_ = nullptr;  // whose handler is running on the loop
+  std::atomic<const Route*> running_route_{nullptr};
   bool draining_ = false;
   bool accepting_paused_ = false;
   bool cut_ = false;
