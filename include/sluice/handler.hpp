@@ -112,9 +112,9 @@ class Responder {
 
 /// Where a handler runs.
 enum class Runs : std::uint8_t {
-  on_loop,        // returns its answer on the loop; must not block
+  on_loop,  // returns its answer on the loop; must not block
   answers_later,  // starts on the loop, answers when and from where it likes; must not block either
-  on_pool,        // on a thread of the blocking-work pool
+  on_pool,  // on a thread of the blocking-work pool
 };
 
 namespace detail {
@@ -142,8 +142,7 @@ class Handler {
   template <class F>
     requires(!std::same_as<std::remove_cvref_t<F>, Handler> && HandlerFunction<std::decay_t<F>>)
   Handler(F&& function)  // NOLINT: implicit by intent, app.get("/", lambda)
-      : Handler{std::forward<F>(function),
-                detail::Returns<std::decay_t<F>> ? Runs::on_loop : Runs::answers_later} {}
+      : Handler{std::forward<F>(function), detail::Returns<std::decay_t<F>> ? Runs::on_loop : Runs::answers_later} {}
 
   template <class F>
     requires(!std::same_as<std::remove_cvref_t<F>, Handler> && HandlerFunction<std::decay_t<F>>)

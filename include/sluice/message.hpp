@@ -25,7 +25,8 @@ namespace sluice {
 
 namespace detail {
 class Exchange;
-}
+struct ResponseAccess;
+}  // namespace detail
 
 /// The request methods the library knows; any other well-formed method is answered 501 before routing.
 ///   Source: RFC 9110 9.3, RFC 5789.
@@ -250,7 +251,7 @@ class Response {
 
  private:
   friend class detail::Exchange;
-  friend struct ResponseAccess;
+  friend struct detail::ResponseAccess;
   enum class BodyKind : std::uint8_t { none, fixed, owned, shared };
   Response& own_body(std::string&& bytes) noexcept;
   void drop_own_type() noexcept;

@@ -26,9 +26,15 @@ class Problem : public std::exception {
   /// For the log hook only; never sent.
   const std::string& cause() const noexcept { return cause_; }
 
-  Problem& type(std::string uri) & { type_ = std::move(uri); return *this; }
+  Problem& type(std::string uri) & {
+    type_ = std::move(uri);
+    return *this;
+  }
   Problem&& type(std::string uri) && { return std::move(type(std::move(uri))); }
-  Problem& cause(std::string text) & { cause_ = std::move(text); return *this; }
+  Problem& cause(std::string text) & {
+    cause_ = std::move(text);
+    return *this;
+  }
   Problem&& cause(std::string text) && { return std::move(cause(std::move(text))); }
 
   /// A field for the answer, for example WWW-Authenticate with 401; checked when the answer is built.

@@ -99,7 +99,7 @@ struct Report {
 /// What a drain or stop found.
 struct DrainReport {
   std::uint64_t finished = 0;  // requests in progress that got an answer, a 503 or 504 included
-  std::uint64_t cut = 0;       // requests in progress that did not
+  std::uint64_t cut = 0;  // requests in progress that did not
   std::vector<std::pair<std::string, std::uint64_t>> still_running{};  // route -> handlers that have not returned
   std::chrono::milliseconds took{0};
 };

@@ -34,7 +34,7 @@ class LaneOf {
     std::uint32_t limit = 1;
     std::uint32_t reserved = 0;
     std::uint32_t depth_max = 256;
-    std::optional<base::Duration> queue_timeout;  // unset: automatic
+    std::optional<base::Duration> queue_timeout{};  // unset: automatic
   };
 
   LaneOf(Settings settings, std::size_t tally_count) : settings_{std::move(settings)}, tallies_(tally_count) {}
@@ -119,7 +119,8 @@ class LaneGroupOf {
   };
 
   /// A loop hands in a job. Decides under the lock what judge() said a moment ago without it.
-  Admission admit(Job& job, Lane& lane, const ArrivalView& arrival, base::Duration budget, base::TimePoint now) noexcept {
+  Admission admit(Job& job, Lane& lane, const ArrivalView& arrival, base::Duration budget,
+                  base::TimePoint now) noexcept {
     const std::lock_guard lock{mutex_};
     LaneView view = lane.view(budget);
     view.can_start = lane.depth_ == 0 && may_start(lane);

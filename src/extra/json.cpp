@@ -29,8 +29,8 @@ NumberText number_text(T number) noexcept {
     // Without an exponent a reader would take a large number for an integer, and refuse it above 64 bits.
     constexpr T exact_max = 9'007'199'254'740'992;  // 2^53
     const bool large = number >= exact_max || number <= -exact_max;
-    result = large ? std::to_chars(begin, end, number, std::chars_format::scientific)
-                   : std::to_chars(begin, end, number);
+    result =
+        large ? std::to_chars(begin, end, number, std::chars_format::scientific) : std::to_chars(begin, end, number);
   } else {
     result = std::to_chars(begin, end, number);
   }

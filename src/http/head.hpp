@@ -3,8 +3,11 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
+#include <type_traits>
 
 #include <sluice/message.hpp>
 
@@ -51,12 +54,20 @@ struct Head {
   /// Leaves `fields` as it is, also in `Head{}`: clearing 1.3 KB would cost more than parsing a small head.
   Head() noexcept {}  // NOLINT(modernize-use-equals-default): `= default` would make Head{} clear everything
 
+  /// Takes over everything that is set in `other`, and no more of its fields than it has.
+  void copy(const Head& other) noexcept {
+    std::memcpy(static_cast<void*>(this), static_cast<const void*>(&other),
+                offsetof(Head, fields) + other.field_count * sizeof(Field));
+  }
+
   /// The first field of that identity, or null.
   const Field* find(Known known) const noexcept {
     const std::uint8_t place = first[static_cast<std::size_t>(known)];
     return place == 0 ? nullptr : &fields[place - 1U];
   }
 };
+
+static_assert(std::is_standard_layout_v<Head> && std::is_trivially_copyable_v<Head>, "copied up to its last field");
 
 /// Why a message is refused: the status for the client, the reason for the log hook.
 struct Reject {

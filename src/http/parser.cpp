@@ -126,7 +126,7 @@ void fill_target(const Target& target, const HeadGuard& guard, const char* base,
 
 static_assert(sizeof(llhttp_t) <= 128 && alignof(llhttp_t) <= 8);
 
-HeadParser::HeadParser() noexcept { new (llhttp_) llhttp_t{}; }
+HeadParser::HeadParser() noexcept = default;
 
 std::expected<void, Reject> HeadParser::parse(std::span<char> head, const HeadGuard& guard, Head& out) noexcept {
   SLUICE_ASSERT(head.size() == guard.head_size() && head.size() <= head_bytes_capacity);
@@ -142,7 +142,7 @@ std::expected<void, Reject> HeadParser::parse(std::span<char> head, const HeadGu
   if (out.version_minor > 1) base[guard.minor_offset()] = '1';  // RFC 9110 2.5: treat as 1.1; llhttp refuses it
   if (guard.has_tab()) normalise_tabs(head);
 
-  llhttp_t& parser = *std::launder(reinterpret_cast<llhttp_t*>(llhttp_));
+  llhttp_t& parser = *::new (static_cast<void*>(llhttp_)) llhttp_t;
   llhttp_init(&parser, HTTP_REQUEST, &settings);
   Collector collector{.base = base, .head = &out};
   parser.data = &collector;

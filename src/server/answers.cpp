@@ -69,7 +69,8 @@ void Connection::write_body(Response& response) {
     out.append_external(blocks, body.substr(0, piece_max), Nobody{});  // the last piece keeps the bytes alive
   }
   if (ResponseAccess::owns_body(response)) out.append_external(blocks, body, ResponseAccess::take_owned(response));
-  else if (ResponseAccess::shares_body(response)) out.append_external(blocks, body, ResponseAccess::take_shared(response));
+  else if (ResponseAccess::shares_body(response))
+    out.append_external(blocks, body, ResponseAccess::take_shared(response));
   else out.append_external(blocks, body, Nobody{});
 }
 
@@ -147,8 +148,8 @@ void Connection::answer_early(int status, std::string_view fields) {
 
 void Connection::end_early(int status, std::string_view fields, bool body_withheld) {
   const http::Head& head = exchange_->head;
-  const bool body_left = head.framing == http::Framing::chunked ||
-                         (head.framing == http::Framing::length && head.content_length != 0);
+  const bool body_left =
+      head.framing == http::Framing::chunked || (head.framing == http::Framing::length && head.content_length != 0);
   const bool small = head.framing == http::Framing::chunked || head.content_length <= shard_->limits().linger_bytes_max;
   const bool close = must_close() || (body_left && (body_withheld || !small));
   write_fixed(status, fields, close);
@@ -182,10 +183,11 @@ void Connection::answer_options() {
 
 void Connection::refuse(http::Reject reject) {
   shard_->counts().refused_requests.add_owned();
-  shard_->core().log(LogEvent::Level::info, "refused", exchange_->route == nullptr ? std::string_view{} : exchange_->route->pattern,
-                     reject.reason);
+  shard_->core().log(LogEvent::Level::info, "refused",
+                     exchange_->route == nullptr ? std::string_view{} : exchange_->route->pattern, reject.reason);
   exchange_->head.keep_alive_1_0 = false;
-  write_fixed(reject.status, {}, true);
+  const RetryFields retry{1};  // 503: a head that found no memory
+  write_fixed(reject.status, reject.status == 503 ? retry.view() : std::string_view{}, true);
   begin_closing();
 }
 

@@ -37,7 +37,11 @@ void Connection::input(std::span<char> bytes) {
   }
   const std::size_t used = process(bytes);
   if (used < bytes.size() && state_ < State::closing) keep(bytes.subspan(used));
-  if (state_ == State::head && shard_->memory_tight()) refuse({503, "buffered_bytes_max reached"});
+  // A small head may still come together: it could be for a route that is never shed.
+  constexpr std::size_t small_head = 4096;
+  if (state_ == State::head && kept_.size() > small_head && shard_->memory_tight()) {
+    refuse({503, "buffered_bytes_max reached"});
+  }
   update_reading();
 }
 
@@ -104,24 +108,30 @@ std::size_t Connection::process(std::span<char> bytes) {
 }
 
 std::size_t Connection::read_head(std::span<char> bytes) {
-  switch (exchange_->guard.scan(bytes, shard_->head_limits())) {
-    case http::Scan::need_more: return 0;
-    case http::Scan::rejected: refuse(exchange_->guard.reject()); return 0;
-    case http::Scan::complete: break;
+  Exchange& x = *exchange_;
+  const bool fresh = x.guard.head_size() == 0;
+  if (!fresh || !shard_->head_memory().recall(bytes, x.guard, x.head)) {
+    switch (x.guard.scan(bytes, shard_->head_limits())) {
+      case http::Scan::need_more: return 0;
+      case http::Scan::rejected: refuse(x.guard.reject()); return 0;
+      case http::Scan::complete: break;
+    }
+    if (!parse_head(bytes.first(x.guard.head_size()))) return 0;
   }
-  const std::size_t size = exchange_->guard.head_size();
-  return head_complete(bytes.first(size), bytes.subspan(size));
+  const std::size_t size = x.guard.head_size();
+  x.head_bytes = bytes.data();
+  x.head_size = size;
+  return size + route_request(bytes.subspan(size));
 }
 
-std::size_t Connection::head_complete(std::span<char> head, std::span<char> behind) {
+bool Connection::parse_head(std::span<char> head) {
   Exchange& x = *exchange_;
-  x.head_bytes = head.data();
-  x.head_size = head.size();
   if (const auto parsed = shard_->parser().parse(head, x.guard, x.head); !parsed) {
     refuse(parsed.error());
-    return head.size();
+    return false;
   }
-  return head.size() + route_request(behind);
+  shard_->head_memory().keep(head, x.guard, x.head);
+  return true;
 }
 
 std::size_t Connection::route_request(std::span<char> behind) {
@@ -149,8 +159,8 @@ std::size_t Connection::route_request(std::span<char> behind) {
 
 std::size_t Connection::begin_body(std::span<char> behind) {
   Exchange& x = *exchange_;
-  const bool none = x.head.framing == http::Framing::none ||
-                    (x.head.framing == http::Framing::length && x.head.content_length == 0);
+  const bool none =
+      x.head.framing == http::Framing::none || (x.head.framing == http::Framing::length && x.head.content_length == 0);
   if (none) {
     dispatch();
     return 0;

@@ -71,7 +71,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   // Reading (connection.cpp)
   std::size_t process(std::span<char> bytes);
   std::size_t read_head(std::span<char> bytes);
-  std::size_t head_complete(std::span<char> head, std::span<char> behind);
+  bool parse_head(std::span<char> head);
   std::size_t route_request(std::span<char> behind);
   std::size_t begin_body(std::span<char> behind);
   std::size_t read_body(std::span<char> bytes);
@@ -119,10 +119,10 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
 
   Shard* shard_ = nullptr;
   Exchange* exchange_ = nullptr;  // being read, handled or discarded; in the shard's slab
-  base::Buffer kept_;             // input not consumed yet
+  base::Buffer kept_;  // input not consumed yet
   base::TimePoint phase_deadline_{};
   base::TimePoint write_deadline_ = base::never;  // while output waits and the peer takes none
-  std::uint32_t discarded_ = 0;   // bytes thrown away after our last answer
+  std::uint32_t discarded_ = 0;  // bytes thrown away after our last answer
   State state_ = State::closed;
 };
 

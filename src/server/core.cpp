@@ -98,13 +98,26 @@ void Core::build_lanes() {
     if (route.handler.runs() == Runs::on_pool) route.pool = pool_.get();
   }
   for (const auto& [name, options] : routes_->lanes) {
-    const bool used = std::any_of(lanes_.begin(), lanes_.end(), [&](const auto& lane) { return lane->settings().name == name; });
+    const bool used =
+        std::any_of(lanes_.begin(), lanes_.end(), [&](const auto& lane) { return lane->settings().name == name; });
     if (!used) fail("lane " + name + ": no route uses it");
   }
   check_reserved();
 }
 
+void Core::check_lane_options(const Route& route) {
+  const RouteOptions& o = route.options;
+  const Runs runs = route.handler.runs();
+  const std::string name = own_lane_name(route);
+  if (runs == Runs::on_loop && (o.in_flight_max || o.queue_depth_max || o.queue_timeout || o.reserved)) {
+    fail("route " + name + ": in_flight_max, queue_depth_max, queue_timeout and reserved have no effect on the loop; " +
+         "wrap the handler in blocking()");
+  }
+  if (runs != Runs::on_pool && o.reserved) fail("route " + name + ": reserved is for routes on the pool");
+}
+
 admission::Lane& Core::lane_for(const Route& route) {
+  check_lane_options(route);
   const Runs runs = route.handler.runs();
   const std::string name = own_lane_name(route);
   if (route.options.lane.empty()) {
@@ -171,15 +184,11 @@ Response Core::render(const Request& request, const Problem& problem) const noex
     Response response = options_.render_problem ? options_.render_problem(request, problem) : render_problem(problem);
     for (const auto& [name, value] : problem.headers()) response.header(name, value);
     return response;
-  } catch (...) {
-    log(LogEvent::Level::error, "render_problem_threw", request.route(), {});
-  }
+  } catch (...) { log(LogEvent::Level::error, "render_problem_threw", request.route(), {}); }
   Response plain;  // needs no memory
   try {
     plain.status(problem.status());
-  } catch (...) {
-    log(LogEvent::Level::error, "render_problem_status", request.route(), {});
-  }
+  } catch (...) { log(LogEvent::Level::error, "render_problem_status", request.route(), {}); }
   return plain;
 }
 

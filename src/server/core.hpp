@@ -34,8 +34,7 @@ class Core {
   void clamp_drain_deadline(base::TimePoint deadline) noexcept {
     base::Duration::rep seen = drain_deadline_.load(std::memory_order_acquire);
     const base::Duration::rep wanted = deadline.time_since_epoch().count();
-    while (wanted < seen && !drain_deadline_.compare_exchange_weak(seen, wanted)) {
-    }
+    while (wanted < seen && !drain_deadline_.compare_exchange_weak(seen, wanted)) {}
   }
   RouteTable& table() noexcept { return routes_->table; }
   Route& route(std::uint32_t index) noexcept { return routes_->routes[index]; }
@@ -48,7 +47,8 @@ class Core {
   /// The fixed body of an answer the library gives itself; needs no memory. Empty for a status it never gives.
   std::string_view fixed_body(int status) const noexcept;
   /// Calls the log hook, if there is one. Swallows what it throws.
-  void log(LogEvent::Level level, std::string_view what, std::string_view route, std::string_view detail) const noexcept;
+  void log(LogEvent::Level level, std::string_view what, std::string_view route,
+           std::string_view detail) const noexcept;
 
   Report report() const;
   /// Which of the lanes has most to say about itself: sums over all tallies.
@@ -58,6 +58,7 @@ class Core {
   void check_options() const;
   void build_lanes();
   admission::Lane& lane_for(const Route& route);
+  static void check_lane_options(const Route& route);
   admission::Lane& make_lane(std::string name, const LaneOptions& options, Runs runs);
   void check_reserved() const;
   std::vector<std::string> warnings() const;

@@ -12,7 +12,7 @@ using admission::Tally;
 // Its address names the running thread; nothing is stored in it.
 [[gnu::tls_model("initial-exec")]] constinit thread_local char thread_mark = 0;
 
-admission::Count Tally::*column_of(Claim outcome) noexcept {
+admission::Count Tally::* column_of(Claim outcome) noexcept {
   switch (outcome) {
     case Claim::responded: return &Tally::responded;
     case Claim::raised: return &Tally::raised;
@@ -25,9 +25,7 @@ admission::Count Tally::*column_of(Claim outcome) noexcept {
 std::string_view text_of(const std::exception_ptr& error, std::string& keeper) {
   try {
     std::rethrow_exception(error);
-  } catch (const std::exception& e) {
-    keeper = e.what();
-  } catch (...) {
+  } catch (const std::exception& e) { keeper = e.what(); } catch (...) {
     keeper = "not a std::exception";
   }
   return keeper;
@@ -119,7 +117,7 @@ void Exchange::fire_stop() noexcept {
 
 // ---- outcomes
 
-void Exchange::count(admission::Count Tally::*column, admission::Count Tally::*second) noexcept {
+void Exchange::count(admission::Count Tally::* column, admission::Count Tally::* second) noexcept {
   const bool owned = home_->on_loop_thread();
   Tally& sums = owned ? home_->tally(*route->lane) : route->lane->shared_tally();
   for (const auto& next : {column, second}) {
@@ -183,9 +181,7 @@ Sent Exchange::fail(std::exception_ptr error) noexcept {
   if (error == nullptr) return finish_fixed();
   try {
     std::rethrow_exception(std::move(error));
-  } catch (Problem& problem) {
-    return fail(std::move(problem));
-  } catch (const std::exception& e) {
+  } catch (Problem& problem) { return fail(std::move(problem)); } catch (const std::exception& e) {
     home_->core().log(LogEvent::Level::error, "exception_raised", route->pattern, e.what());
   } catch (...) {
     home_->core().log(LogEvent::Level::error, "exception_raised", route->pattern, "not a std::exception");
@@ -203,7 +199,8 @@ void Exchange::log_problem(const Problem& problem) const noexcept {
 }
 
 bool Exchange::unwinding_own_frame() const noexcept {
-  return frame_thread_.load(std::memory_order_relaxed) == &thread_mark && std::uncaught_exceptions() > frame_exceptions_;
+  return frame_thread_.load(std::memory_order_relaxed) == &thread_mark &&
+         std::uncaught_exceptions() > frame_exceptions_;
 }
 
 void Exchange::drop() noexcept {
@@ -279,9 +276,7 @@ bool Exchange::call_user(Call&& call) noexcept {
     return fail_frame(&problem);
   } catch (const std::exception& error) {
     home_->core().log(LogEvent::Level::error, "handler_threw", route->pattern, error.what());
-  } catch (...) {
-    home_->core().log(LogEvent::Level::error, "handler_threw", route->pattern, "not a std::exception");
-  }
+  } catch (...) { home_->core().log(LogEvent::Level::error, "handler_threw", route->pattern, "not a std::exception"); }
   return fail_frame(nullptr);
 }
 

@@ -5,9 +5,9 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <exception>
 #include <functional>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,9 +34,7 @@ class Shard;
 
 struct StopListTag {};
 
-class Exchange final : public admission::Job,
-                       public net::MailNode,
-                       public base::ListNode<StopListTag> {
+class Exchange final : public admission::Job, public net::MailNode, public base::ListNode<StopListTag> {
  public:
   // ---- set by the slab
   std::uint32_t slot = 0;
@@ -121,7 +119,8 @@ class Exchange final : public admission::Job,
   void end_handle(bool answered) noexcept;
   void settle(LifeOf<base::StdSync>::End end, Shard& home, admission::Lane* held, base::TimePoint since) noexcept;
   /// Counts one more; `running` alone goes down.
-  void count(admission::Count admission::Tally::*column, admission::Count admission::Tally::*second = nullptr) noexcept;
+  void count(admission::Count admission::Tally::* column,
+             admission::Count admission::Tally::* second = nullptr) noexcept;
   void clear_rare() noexcept;
   bool unwinding_own_frame() const noexcept;
 

@@ -56,7 +56,8 @@ Report Core::report() const {
     const Runs runs = lane_kinds_[i].second;
     const base::Duration wait = lanes_[i]->view(budget).queue_timeout;
     const bool queues = needs_permit(runs);
-    report.lanes.push_back({lane.name, name_of(runs), queues ? lane.limit : 0, lane.reserved, queues ? lane.depth_max : 0,
+    report.lanes.push_back({lane.name, name_of(runs), queues ? lane.limit : 0, lane.reserved,
+                            queues ? lane.depth_max : 0,
                             queues ? ms(std::chrono::duration_cast<std::chrono::milliseconds>(wait)) : 0,
                             ms(std::chrono::duration_cast<std::chrono::milliseconds>(budget))});
   }
@@ -111,8 +112,8 @@ std::vector<std::string> Core::warnings() const {
     const base::Duration wait = lanes_[i]->view(budget).queue_timeout;
     // A queue that can't be emptied within its wait even if every job takes only a millisecond.
     if (std::uint64_t{lane.depth_max} * std::chrono::milliseconds{1} > wait * lane.limit) {
-      all.push_back("lane " + lane.name + ": queue_depth_max " + std::to_string(lane.depth_max) +
-                    " is more than " + std::to_string(lane.limit) + " permits can work off in its queue_timeout of " +
+      all.push_back("lane " + lane.name + ": queue_depth_max " + std::to_string(lane.depth_max) + " is more than " +
+                    std::to_string(lane.limit) + " permits can work off in its queue_timeout of " +
                     std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(wait).count()) +
                     " ms, even at 1 ms each");
     }

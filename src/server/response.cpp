@@ -70,10 +70,13 @@ Response& Response::status(int status) & {
 Response& Response::header(std::string_view name, std::string_view value) & {
   check_field(name, value);
   const std::string_view trimmed = http::trim_ows(value);
+  const bool is_type = http::equal_ignoring_case(name, content_type_name);
   std::string line;
-  line.reserve(name.size() + trimmed.size() + 4);
-  line.append(name).append(": ").append(trimmed).append("\r\n");
-  if (http::equal_ignoring_case(name, content_type_name)) {
+  if (!is_type || !trimmed.empty()) {  // an empty type is no type
+    line.reserve(name.size() + trimmed.size() + 4);
+    line.append(name).append(": ").append(trimmed).append("\r\n");
+  }
+  if (is_type) {
     fields_.replace(0, type_bytes_, line);
     type_bytes_ = static_cast<std::uint32_t>(line.size());
     content_type_ = {};

@@ -3,14 +3,12 @@
 
 #include <sluice/message.hpp>
 
-namespace sluice {
+namespace sluice::detail {
 
 struct ResponseAccess {
   /// Wire lines; a Content-Type set by header() among them.
   static std::string_view fields(const Response& r) noexcept { return r.fields_; }
-  static std::string_view content_type(const Response& r) noexcept {
-    return r.content_type_;
-  }
+  static std::string_view content_type(const Response& r) noexcept { return r.content_type_; }
   static bool close(const Response& r) noexcept { return r.close_; }
   static bool owns_body(const Response& r) noexcept { return r.kind_ == Response::BodyKind::owned; }
   static bool shares_body(const Response& r) noexcept { return r.kind_ == Response::BodyKind::shared; }
@@ -18,4 +16,4 @@ struct ResponseAccess {
   static SharedBytes&& take_shared(Response& r) noexcept { return std::move(r.shared_); }
 };
 
-}  // namespace sluice
+}  // namespace sluice::detail

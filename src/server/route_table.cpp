@@ -42,8 +42,7 @@ using Kind = Match::Kind;
 
 [[noreturn]] void refuse(std::string_view pattern, std::string_view reason) {
   std::string shown{pattern};
-  std::replace_if(
-      shown.begin(), shown.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
+  std::replace_if(shown.begin(), shown.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
   throw std::invalid_argument{"The route pattern \"" + shown + "\" " + std::string{reason}};
 }
 
@@ -208,8 +207,8 @@ void RouteTable::add(Method method, std::string_view pattern, std::uint32_t rout
       refuse(pattern, "differs from \"" + other.pattern + "\" in parameter names only; use the same names.");
     }
     if ((other.methods & method_bit(method)) != 0) {
-      refuse(pattern, "is registered already for " + std::string{to_string(method)} + ", as \"" + other.pattern +
-                          "\".");
+      refuse(pattern,
+             "is registered already for " + std::string{to_string(method)} + ", as \"" + other.pattern + "\".");
     }
   } else {
     index = insert_path(parsed);
@@ -254,8 +253,7 @@ bool RouteTable::settle(Method method, std::uint32_t endpoint_index, const Segme
   for (std::size_t i = 0; i < endpoint.names.size(); ++i) {
     const std::size_t index = endpoint.segment_index[i];
     const bool rest = endpoint.has_rest && i + 1 == endpoint.names.size();
-    std::construct_at(&match.params[i],
-                      PathParam{endpoint.names[i], rest ? segments.from(index) : segments.at(index)});
+    std::construct_at(&match.params[i], PathParam{endpoint.names[i], rest ? segments.from(index) : segments.at(index)});
   }
   return true;
 }

@@ -32,9 +32,7 @@ void RouterState::add(Method method, std::string pattern, Handler handler, Route
   check(options, name);
   const Runs runs = handler.runs();
   // Folded once, here: the first use() ends up outermost. A wrapper runs where the wrapped handler runs.
-  for (auto layer = wrap.rbegin(); layer != wrap.rend(); ++layer) {
-    handler = (*layer)(std::move(handler));
-  }
+  for (auto layer = wrap.rbegin(); layer != wrap.rend(); ++layer) { handler = (*layer)(std::move(handler)); }
   table.add(method, pattern, static_cast<std::uint32_t>(routes.size()));
   const bool in_place = runs == Runs::on_loop && wrap.empty() && handler.returns();
   routes.push_back({method, std::move(pattern), Handler{std::move(handler), runs}, std::move(options), in_place});
@@ -64,14 +62,13 @@ Router& Router::lane(std::string name, LaneOptions options) {
   if (options.in_flight_max && *options.in_flight_max == 0) fail("in_flight_max must be above 0");
   if (options.queue_depth_max == 0 || options.queue_depth_max > 65'536) fail("queue_depth_max must be 1 to 65,536");
   if (options.queue_timeout && options.queue_timeout->count() <= 0) fail("queue_timeout must be above 0");
-  if (options.queue_timeout && *options.queue_timeout > detail::time_max) fail("queue_timeout must not be above seven days");
+  if (options.queue_timeout && *options.queue_timeout > detail::time_max)
+    fail("queue_timeout must not be above seven days");
   if (!state_->lanes.emplace(name, std::move(options)).second) fail("declared twice");
   return *this;
 }
 
-Router::Group Router::group(std::string_view prefix) {
-  return Group{*state_, std::string{prefix}, state_->middleware};
-}
+Router::Group Router::group(std::string_view prefix) { return Group{*state_, std::string{prefix}, state_->middleware}; }
 
 Router::Group& Router::Group::add(Method method, std::string_view pattern, Handler handler, RouteOptions options) {
   state_->add(method, prefix_ + std::string{pattern}, std::move(handler), std::move(options), middleware_);

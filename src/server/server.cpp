@@ -43,8 +43,7 @@ Peer peer_of_socket(int fd) {
 
 /// One loop with its shard. Kept by the server, and by the last exchange if that outlives the server.
 struct LoopUnit {
-  LoopUnit(std::shared_ptr<Core> core, std::size_t index)
-      : shard{core, index}, loop{shard, core->clock()} {
+  LoopUnit(std::shared_ptr<Core> core, std::size_t index) : shard{core, index}, loop{shard, core->clock()} {
     shard.attach(loop, peer_of_socket);
   }
   Shard shard;
@@ -141,6 +140,7 @@ class Server::Impl {
   bool started_ = false;
   bool ended_ = false;
   std::size_t loops_over_ = 0;
+  std::size_t loops_expected_ = 0;
   std::map<std::string, std::uint64_t> still_running_;
 };
 
@@ -189,9 +189,13 @@ void Server::Impl::start() {
   if (started_) throw std::logic_error{"start: the server was started before"};
   if (ended_) return;  // a signal was quicker; wait() returns at once
   started_ = true;
+  loops_expected_ = units.size();
   core->pool().start();
-  for (std::size_t i = 0; i < units.size(); ++i) {
-    threads_.emplace_back([this, i] { serve(i); });
+  try {
+    for (std::size_t i = 0; i < units.size(); ++i) threads_.emplace_back([this, i] { serve(i); });
+  } catch (...) {  // no thread to be had: those that run are all there will be, and the destructor ends them
+    loops_expected_ = threads_.size();
+    throw;
   }
   core->log(LogEvent::Level::info, "backend", {}, "epoll (io_uring is not part of this build)");
 }
@@ -238,13 +242,14 @@ DrainReport Server::Impl::end(Shard::Wish wish, std::chrono::milliseconds timeou
   // waits for it.
   const base::TimePoint patience = std::min(since + timeout, core->drain_deadline()) + std::chrono::seconds{1};
   std::unique_lock lock{mutex_};
-  while (loops_over_ < units.size() && core->clock().now() < patience) {
-    const bool refusing = std::all_of(units.begin(), units.end(), [](const auto& u) { return u->shard.stopped_accepting(); });
+  while (loops_over_ < loops_expected_ && core->clock().now() < patience) {
+    const bool refusing =
+        std::all_of(units.begin(), units.end(), [](const auto& u) { return u->shard.stopped_accepting(); });
     if (refusing) listeners.clear();  // from here on the kernel refuses new clients
     changed_.wait_for(lock, std::chrono::milliseconds{listeners.empty() ? 100 : 5});
   }
   listeners.clear();
-  const bool idle = still_running_.empty() && loops_over_ == units.size();
+  const bool idle = still_running_.empty() && loops_over_ == loops_expected_;
   lock.unlock();
   core->pool().close();
   if (idle) join_all();
@@ -281,12 +286,13 @@ DrainReport Server::Impl::summary(base::TimePoint since) {
 void Server::Impl::wait() {
   if (called_from_inside()) throw std::logic_error{"wait: called on a loop or pool thread of this server"};
   std::unique_lock lock{mutex_};
-  changed_.wait(lock, [&] { return ended_ || (started_ && loops_over_ == units.size()); });
+  changed_.wait(lock, [&] { return ended_ || (started_ && loops_over_ == loops_expected_); });
 }
 
 // ---- the public face
 
-Server::Server(Router router, ServerOptions options) : impl_{std::make_unique<Impl>(std::move(router), std::move(options))} {}
+Server::Server(Router router, ServerOptions options)
+    : impl_{std::make_unique<Impl>(std::move(router), std::move(options))} {}
 Server::~Server() = default;
 
 void Server::start() { impl_->start(); }

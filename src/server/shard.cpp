@@ -305,8 +305,7 @@ void Shard::adopt_orphan(Exchange& x) noexcept {
 
 void Shard::ask(Wish wish) noexcept {
   Wish seen = wish_.load(std::memory_order_relaxed);
-  while (seen < wish && !wish_.compare_exchange_weak(seen, wish, std::memory_order_acq_rel)) {
-  }
+  while (seen < wish && !wish_.compare_exchange_weak(seen, wish, std::memory_order_acq_rel)) {}
   if (control_.posted.exchange(true, std::memory_order_acq_rel)) return;
   if (!loop_->post(&control_)) return;  // the loop is over: it has nothing left to drain
 }

@@ -14,6 +14,7 @@
 
 #include "base/slab.hpp"
 #include "http/date.hpp"
+#include "http/head_memory.hpp"
 #include "http/parser.hpp"
 #include "net/loop_base.hpp"
 #include "server/connection.hpp"
@@ -93,6 +94,7 @@ class Shard {
     return date_;
   }
   http::HeadParser& parser() noexcept { return parser_; }
+  http::HeadMemory& head_memory() noexcept { return head_memory_; }
   ConnectionTally& counts() noexcept { return counts_; }
   admission::Tally& tally(admission::Lane& lane) noexcept { return lane.tally(index_); }
   http::HeadLimits head_limits() const noexcept { return head_limits_; }
@@ -164,6 +166,7 @@ class Shard {
   const std::size_t buffered_max_;
   const std::size_t connections_max_;
   http::HeadParser parser_;
+  http::HeadMemory head_memory_;
   http::DateLine date_;
   base::Slab<Connection> connections_;
   base::Slab<Exchange> exchanges_;

@@ -11,38 +11,28 @@
 namespace sluice {
 namespace {
 
-constexpr std::array<ShedReason, shed_reason_count> shed_reasons = {
-    ShedReason::queue_full, ShedReason::infeasible, ShedReason::memory, ShedReason::draining,
-    ShedReason::connection_share};
+constexpr std::array<ShedReason, shed_reason_count> shed_reasons = {ShedReason::queue_full, ShedReason::infeasible,
+                                                                    ShedReason::memory, ShedReason::draining,
+                                                                    ShedReason::connection_share};
 
 template <class Counters>
 struct NamedCounter {
   const char* name;
-  std::uint64_t Counters::*counter;
+  std::uint64_t Counters::* counter;
 };
 
 // Behind "received", "shed" and "shed_total".
 constexpr NamedCounter<LaneCounters> lane_counters[] = {
-    {"queued", &LaneCounters::queued},
-    {"inline", &LaneCounters::inlined},
-    {"started", &LaneCounters::started},
-    {"expired", &LaneCounters::expired},
-    {"cancelled", &LaneCounters::cancelled},
-    {"evicted", &LaneCounters::evicted},
-    {"stale", &LaneCounters::stale},
-    {"drained", &LaneCounters::drained},
-    {"responded", &LaneCounters::responded},
-    {"raised", &LaneCounters::raised},
-    {"dropped", &LaneCounters::dropped},
-    {"thrown", &LaneCounters::thrown},
-    {"timed_out", &LaneCounters::timed_out},
-    {"abandoned", &LaneCounters::abandoned},
-    {"late", &LaneCounters::late},
-    {"started_after_deadline", &LaneCounters::started_after_deadline},
-    {"depth", &LaneCounters::depth},
-    {"running", &LaneCounters::running},
-    {"in_flight", &LaneCounters::in_flight},
-    {"zombies", &LaneCounters::zombies},
+    {"queued", &LaneCounters::queued},       {"inline", &LaneCounters::inlined},
+    {"started", &LaneCounters::started},     {"expired", &LaneCounters::expired},
+    {"cancelled", &LaneCounters::cancelled}, {"evicted", &LaneCounters::evicted},
+    {"stale", &LaneCounters::stale},         {"drained", &LaneCounters::drained},
+    {"responded", &LaneCounters::responded}, {"raised", &LaneCounters::raised},
+    {"dropped", &LaneCounters::dropped},     {"thrown", &LaneCounters::thrown},
+    {"timed_out", &LaneCounters::timed_out}, {"abandoned", &LaneCounters::abandoned},
+    {"late", &LaneCounters::late},           {"started_after_deadline", &LaneCounters::started_after_deadline},
+    {"depth", &LaneCounters::depth},         {"running", &LaneCounters::running},
+    {"in_flight", &LaneCounters::in_flight}, {"zombies", &LaneCounters::zombies},
     {"limit", &LaneCounters::limit},
 };
 static_assert(sizeof(LaneCounters) == sizeof(std::uint64_t) * (1 + shed_reason_count + std::size(lane_counters)),

@@ -1,0 +1,56 @@
+// head_memory.hpp: the last head of a loop and what was read in it. Clients that keep a connection often send the very
+// same bytes again (polls, health checks, machines talking to machines); what they mean was worked out before.
+// In: bytes that may begin with that head. Out: a copy of guard and Head. Loop thread, one per loop.
+// It must never take anything for the same that differs in a byte, and never keep a head whose bytes were rewritten.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "http/head.hpp"
+#include "http/head_guard.hpp"
+
+namespace sluice::http {
+
+class HeadMemory {
+ public:
+  static constexpr std::size_t bytes_max = 512;
+
+  /// Whether `bytes` begin with the remembered head; then guard and head are as scan() and parse() would leave them.
+  ///   Cost: one compare, which differing heads end in its first bytes.
+  bool recall(std::span<const char> bytes, HeadGuard& guard, Head& head) noexcept {
+    if (size_ == 0 || bytes.size() < size_ || std::memcmp(bytes.data(), bytes_.data(), size_) != 0) return false;
+    guard = guard_;
+    head.copy(head_);
+    strangers_ = 0;
+    return true;
+  }
+
+  /// Remembers a head that was accepted. Loops whose clients never repeat themselves pay for one in sixteen only.
+  void keep(std::span<const char> bytes, const HeadGuard& guard, const Head& head) noexcept {
+    if (strangers_ < patience || strangers_ % patience == 0) store(bytes, guard, head);
+    ++strangers_;
+  }
+
+ private:
+  static constexpr std::uint32_t patience = 16;
+
+  void store(std::span<const char> bytes, const HeadGuard& guard, const Head& head) noexcept {
+    if (bytes.size() > bytes_max || guard.has_tab() || guard.version_minor() > 1) return;  // those are rewritten
+    std::memcpy(bytes_.data(), bytes.data(), bytes.size());
+    size_ = bytes.size();
+    guard_ = guard;
+    head_.copy(head);
+  }
+
+  std::size_t size_ = 0;
+  std::uint32_t strangers_ = 0;  // heads since the last one that was known
+  HeadGuard guard_;
+  Head head_;
+  std::array<char, bytes_max> bytes_;
+};
+
+}  // namespace sluice::http
