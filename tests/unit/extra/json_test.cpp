@@ -69,8 +69,7 @@ TEST(JsonWriter, WritesEveryKindOfValue) {
   out.begin_array().value(true).value(false).null().value(nullptr).value(-1).value(1U).value(1.5).value(0.1F);
   out.value(text).value(std::string_view{"v"}).value("p").raw("{\"r\": 1}").value(std::optional<int>{});
   out.value(std::optional<std::string>{"o"}).value(std::int8_t{-8}).value(std::uint8_t{200}).end_array();
-  EXPECT_EQ(std::move(out).take(),
-            R"([true,false,null,null,-1,1,1.5,0.1,"s","v","p",{"r": 1},null,"o",-8,200])");
+  EXPECT_EQ(std::move(out).take(), R"([true,false,null,null,-1,1,1.5,0.1,"s","v","p",{"r": 1},null,"o",-8,200])");
 }
 
 TEST(JsonWriter, WritesEmptyAndNestedLevels) {
@@ -169,8 +168,12 @@ TEST(JsonWriter, ReplacesEachMalformedSequenceOnce) {
   EXPECT_EQ(shown("\xED\xA0\x80"), bad + bad + bad);        // a surrogate
   EXPECT_EQ(shown("\xF4\x90\x80\x80"), bad + bad + bad + bad);  // above U+10FFFF
   EXPECT_EQ(shown("\xE2\x82"), bad);                        // cut off
-  EXPECT_EQ(shown("\xE2\x82" "A"), bad + "A");
-  EXPECT_EQ(shown("\xF0\x9F\x98" "\""), bad + "\"");
+  EXPECT_EQ(shown("\xE2\x82"
+                  "A"),
+            bad + "A");
+  EXPECT_EQ(shown("\xF0\x9F\x98"
+                  "\""),
+            bad + "\"");
   EXPECT_EQ(shown("\xF0\x9F\x98\xE2\x82\xAC"), bad + "\xE2\x82\xAC");
   // The example of Unicode 15, table 3-8.
   EXPECT_EQ(shown("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41"), bad + bad + bad + bad + bad + bad + bad + bad + "A");
@@ -319,9 +322,7 @@ TEST(JsonWriter, IsAlwaysValidOrRefusing) {
           case 6: out.member("m", "x"); break;
           default: out.null(); break;
         }
-      } catch (const std::logic_error&) {
-        continue;
-      }
+      } catch (const std::logic_error&) { continue; }
     }
     if (!out.complete()) continue;
     const std::string text = std::move(out).take();

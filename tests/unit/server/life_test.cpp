@@ -70,14 +70,14 @@ TEST(Life, KeepsEveryPromiseUnderEveryInterleaving) {
       for (const Meanwhile meanwhile : all) {
         const Verdict verdict = run<CheckedSync>(script, on_loop, meanwhile, bounds_of(script));
         total += verdict.interleavings;
-        EXPECT_EQ(verdict.violation, "") << script.name << (on_loop ? ", on the loop" : ", on a worker") << ", meanwhile "
-                                         << static_cast<int>(meanwhile) << ", threads " << verdict.schedule;
+        EXPECT_EQ(verdict.violation, "") << script.name << (on_loop ? ", on the loop" : ", on a worker")
+                                         << ", meanwhile " << static_cast<int>(meanwhile) << ", threads "
+                                         << verdict.schedule;
         EXPECT_TRUE(verdict.complete) << script.name;
       }
     }
   }
-  std::printf("%llu interleavings, at most %u preemptions each\n", static_cast<unsigned long long>(total),
-              preemptions);
+  std::printf("%llu interleavings, at most %u preemptions each\n", static_cast<unsigned long long>(total), preemptions);
 }
 
 // What fits is run without any bound.

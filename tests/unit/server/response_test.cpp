@@ -114,8 +114,17 @@ TEST(Response, RefusesToBeSplit) {
 }
 
 TEST(Response, RefusesFieldsThatTheLibraryWrites) {
-  const char* const names[] = {"Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive",  "Date",   "Upgrade",
-                               "Trailer",        "TE",                "te",         "CONTENT-LENGTH", "dAtE"};
+  const char* const names[] = {"Content-Length",
+                               "Transfer-Encoding",
+                               "Connection",
+                               "Keep-Alive",
+                               "Date",
+                               "Upgrade",
+                               "Trailer",
+                               "TE",
+                               "te",
+                               "CONTENT-LENGTH",
+                               "dAtE"};
   for (const char* const name : names) {
     Response response;
     try {

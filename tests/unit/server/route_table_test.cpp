@@ -46,21 +46,45 @@ RouteTable table_of(std::initializer_list<std::string_view> patterns) {
 std::string refusal(RouteTable& table, std::string_view pattern, Method method = Method::get) {
   try {
     table.add(method, pattern, 99);
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
+  } catch (const std::invalid_argument& error) { return error.what(); }
   return "";
 }
 
 // ---- patterns ----
 
 TEST(RouteTable, RefusesBadPatternsWithASentence) {
-  const std::string_view bad[] = {
-      "",           "users",       "{id}",           "//",          "/a//b",      "//a",        "/{}",
-      "/{...}",     "/{id",        "/id}",           "/a{id}",      "/{id}b",     "/{{id}}",    "/{a}{b}",
-      "/{a b}",     "/{a.b}",      "/{a..}",         "/{a...}/b",   "/{a...}/",   "/{a....}",   "/{a}/{a}",
-      "/{a}/{a...}", "/a%20b",     "/a?b",           "/a#b",        "/a\nb",      "/a\0"sv,     "/}{",
-      "/{",         "/}",          "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}", "/{\xC3\xA9}"};
+  const std::string_view bad[] = {"",
+                                  "users",
+                                  "{id}",
+                                  "//",
+                                  "/a//b",
+                                  "//a",
+                                  "/{}",
+                                  "/{...}",
+                                  "/{id",
+                                  "/id}",
+                                  "/a{id}",
+                                  "/{id}b",
+                                  "/{{id}}",
+                                  "/{a}{b}",
+                                  "/{a b}",
+                                  "/{a.b}",
+                                  "/{a..}",
+                                  "/{a...}/b",
+                                  "/{a...}/",
+                                  "/{a....}",
+                                  "/{a}/{a}",
+                                  "/{a}/{a...}",
+                                  "/a%20b",
+                                  "/a?b",
+                                  "/a#b",
+                                  "/a\nb",
+                                  "/a\0"sv,
+                                  "/}{",
+                                  "/{",
+                                  "/}",
+                                  "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}",
+                                  "/{\xC3\xA9}"};
   for (const std::string_view pattern : bad) {
     RouteTable table;
     const std::string sentence = refusal(table, pattern);
