@@ -297,7 +297,8 @@ TEST_F(Connections, AdmissionIsDecidedAgainWhenTheBodyIsThere) {
   add_slow();
   serve();
   Talker& talker = client();
-  talker.say("POST /slow?ms=0&id=late HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n", "POST");
+  talker.say("POST /slow?ms=0&id=late HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+             "POST");
   ASSERT_TRUE(until([&] { return talker.received() == "HTTP/1.1 100 Continue\r\n\r\n"; }));
   occupy();
   client().ask("POST", "/slow?ms=0&id=second");

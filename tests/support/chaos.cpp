@@ -1,6 +1,8 @@
 #include "support/chaos.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
@@ -8,38 +10,11 @@
 
 #include <sluice/sluice.hpp>
 
+#include "support/chaos_script.hpp"
 #include "support/sim_server.hpp"
 
 namespace sluice::sim {
 namespace {
-
-using namespace std::chrono_literals;
-using base::TimePoint;
-
-enum class Kind { on_loop, echo, echo_pool, pool, small, later, never, twice, throws, throws_pool, drops, raises, watches, hooked, big };
-constexpr int kind_count = 15;
-
-/// One request of a client's script.
-struct Ask {
-  Kind kind = Kind::on_loop;
-  std::uint64_t id = 0;
-  std::chrono::milliseconds takes{0};
-  std::string method = "GET";
-  std::string bytes;
-  std::string body;
-  TimePoint sent{};
-  bool was_sent = false;
-};
-
-struct Script {
-  net::SimClient* client = nullptr;
-  std::vector<Ask> asks;
-  std::size_t next = 0;         // first ask not sent yet
-  bool pipelines = false;
-  bool left = false;            // by its own will
-  bool polite = true;           // reads, waits, does not leave early
-  TimePoint left_at = base::never;
-};
 
 class Chaos {
  public:
@@ -51,10 +26,18 @@ class Chaos {
   ServerOptions options();
   void plan();
   Ask make_ask();
+  void add_body(Ask& ask);
+  void begin(Script& script);
+  void over(Script& script);
   void send_next(Script& script);
+  void run_for(base::Duration time);
+  bool stuck();
   void misbehave(Script& script);
-  bool finished(const Script& script) const;
+  bool finished(Script& script) const;
   void check_quiet();
+  void check_lanes();
+  void check_queues();
+  void count(const net::SimFaultMet& met);
   void check_client(const Script& script);
   void check_answer(const Script& script, const Ask& ask, const ClientResponse& response);
   void start_of(const Request& request);
@@ -68,16 +51,25 @@ class Chaos {
   bool faulty_ = false;
   bool resets_ = false;
   bool drains_ = false;
+  bool trickles_ = false;
+  bool closing_time_ = false;  // nobody comes any more
+  std::optional<Kind> favourite_;  // most clients ask for it, at the same moment: queues fill
+  TimePoint drain_over_ = base::never;
+  std::uint64_t steps_ = 0;
   std::string violation_;
   std::vector<Script> scripts_;
   std::map<std::uint64_t, int> started_;
-  std::map<std::uint64_t, std::size_t> asker_;  // id -> script
+  struct Asker {
+    const Script* script;
+    Kind kind;
+  };
+  std::map<std::uint64_t, Asker> asker_;  // by the request's id
   std::uint64_t next_id_ = 1;
   std::vector<std::unique_ptr<std::stop_callback<std::function<void()>>>> hooks_;
   std::unique_ptr<SimServer> server_;
 };
 
-constexpr std::size_t big_size = 200'000;
+constexpr std::size_t big_size = 40'000;
 
 const std::string& big_body() {
   static const std::string body = [] {
@@ -92,11 +84,22 @@ Chaos::Chaos(std::uint64_t seed, ChaosStatistics& statistics) : random_{seed * 2
   faulty_ = random_.chance(500'000);
   resets_ = faulty_ && random_.chance(500'000);
   drains_ = random_.chance(300'000);
+  if (random_.chance(300'000)) {
+    static constexpr std::array crowded{Kind::small, Kind::later, Kind::echo_pool, Kind::never};
+    favourite_ = crowded[random_.below(crowded.size())];
+  }
   const bool confirm_later = random_.chance(500'000);
   ServerOptions opts = options();
   server_ = std::make_unique<SimServer>(seed, routes(), std::move(opts), confirm_later);
   if (faulty_) server_->net().random_faults(random_.chance(500'000) ? 20'000 : 100'000, resets_);
+  if (random_.chance(150'000)) {  // answers leave slowly while the next requests trickle in
+    server_->net().options().segment_bytes_max = 40;
+    server_->net().options().send_buffer_bytes = 200;
+    trickles_ = true;
+    if (faulty_) server_->net().random_faults(300'000, resets_);
+  }
   server_->on_quiet = [this] { check_quiet(); };
+  server_->net().on_fault = [this](const net::SimFaultMet& met) { count(met); };
   plan();
 }
 
@@ -116,13 +119,20 @@ ServerOptions Chaos::options() {
 
 void Chaos::start_of(const Request& request) {
   const auto id = request.query<std::uint64_t>("id");
-  if (++started_[id] > 1) violated("handler ran twice for request " + std::to_string(id));
+  const std::string name = "request " + std::to_string(id);
+  if (++started_[id] > 1) violated("handler ran twice for " + name);
   const auto asker = asker_.find(id);
   if (asker == asker_.end()) return;
-  const Script& script = scripts_[asker->second];
+  const TimePoint now = server_->now();
+  const Terms& promised = of(asker->second.kind);
+  // A drain brings the deadline forward; without one it tells when the request was complete.
+  if (!drains_ && now - (request.deadline() - promised.budget) >= promised.wait_max) {
+    violated("handler started after the end of its waiting time, " + name);
+  }
+  const TimePoint left_at = asker->second.script->left_at;
   // A reset needs its way through the net; after that no user code may start for this client.
-  if (!faulty_ && script.left_at != base::never && server_->now() > script.left_at + 100ms) {
-    violated("handler started for a client that had left, request " + std::to_string(id));
+  if (!faulty_ && left_at != base::never && now > left_at + server_->net().options().delay_max + 2ms) {
+    violated("handler started for a client that had left, " + name);
   }
 }
 
@@ -130,7 +140,7 @@ Router Chaos::routes() {
   Router app;
   const auto id_of = [](const Request& q) { return std::string{q.query("id")}; };
   const auto takes = [](const Request& q) { return std::chrono::milliseconds{q.query<int>("ms")}; };
-  const RouteOptions quick{.budget = 100ms};
+  const auto budget = [](Kind kind) { return RouteOptions{.budget = of(kind).budget}; };
   app.get("/loop", [=, this](const Request& q) {
     start_of(q);
     return text(id_of(q));
@@ -143,39 +153,55 @@ Router Chaos::routes() {
              start_of(q);
              sleep(takes(q));
              return text(q.body());
-           }), {.budget = 300ms});
+           }),
+           budget(Kind::echo_pool));
   app.get("/pool", blocking([=, this](const Request& q) {
             start_of(q);
             sleep(takes(q));
             return text(id_of(q));
-          }), quick);
+          }),
+          budget(Kind::pool));
   app.get("/small", blocking([=, this](const Request& q) {
             start_of(q);
             sleep(takes(q));
             return text(id_of(q));
-          }), {.budget = 200ms, .in_flight_max = 1, .queue_depth_max = 2, .queue_timeout = 150ms});
-  app.get("/later", [=, this](const Request& q, Responder r) {
-    start_of(q);
-    auto held = std::make_shared<Responder>(std::move(r));
-    server_->net().at(server_->now() + takes(q), [held, id = id_of(q)] { held->respond(text(id)); });
-  }, {.budget = 100ms, .in_flight_max = 2, .queue_depth_max = 3, .queue_timeout = 80ms});
-  app.get("/never", [=, this](const Request& q, Responder r) {
-    start_of(q);
-    auto held = std::make_shared<Responder>(std::move(r));
-    server_->net().at(server_->now() + takes(q), [held]() mutable { held.reset(); });
-  }, {.budget = 100ms, .in_flight_max = 2});
-  app.get("/twice", [=, this](const Request& q, Respond respond, Raise raise) {
-    start_of(q);
-    auto both = std::make_shared<std::pair<Respond, Raise>>(std::move(respond), std::move(raise));
-    server_->net().at(server_->now() + takes(q), [both, this, id = id_of(q)] {
-      const Sent first = both->first(text(id));
-      const Sent second = both->second(Problem{418});
-      const Sent third = both->first(text("again"));
-      if (second == Sent::accepted) violated("a second answer was accepted");
-      if (third != Sent::used_up) violated("a used handle was not refused");
-      (void)first;
-    });
-  }, quick);
+          }),
+          {.budget = of(Kind::small).budget,
+           .in_flight_max = 1,
+           .queue_depth_max = 2,
+           .queue_timeout = of(Kind::small).wait_max});
+  app.get("/later",
+          [=, this](const Request& q, Responder r) {
+            start_of(q);
+            auto held = std::make_shared<Responder>(std::move(r));
+            server_->net().at(server_->now() + takes(q), [held, id = id_of(q)] { held->respond(text(id)); });
+          },
+          {.budget = of(Kind::later).budget,
+           .in_flight_max = 2,
+           .queue_depth_max = 3,
+           .queue_timeout = of(Kind::later).wait_max});
+  app.get("/never",
+          [=, this](const Request& q, Responder r) {
+            start_of(q);
+            auto held = std::make_shared<Responder>(std::move(r));
+            server_->net().at(server_->now() + takes(q), [held]() mutable { held.reset(); });
+          },
+          {.budget = of(Kind::never).budget, .in_flight_max = 2, .queue_timeout = of(Kind::never).wait_max});
+  app.get(
+      "/twice",
+      [=, this](const Request& q, Respond respond, Raise raise) {
+        start_of(q);
+        auto both = std::make_shared<std::pair<Respond, Raise>>(std::move(respond), std::move(raise));
+        server_->net().at(server_->now() + takes(q), [both, this, id = id_of(q)] {
+          const Sent first = both->first(text(id));
+          const Sent second = both->second(Problem{418});
+          const Sent third = both->first(text("again"));
+          if (second == Sent::accepted) violated("a second answer was accepted");
+          if (third != Sent::used_up) violated("a used handle was not refused");
+          (void)first;
+        });
+      },
+      budget(Kind::twice));
   app.get("/throw", [this](const Request& q) -> Response {
     start_of(q);
     throw std::runtime_error{"secret"};
@@ -184,12 +210,16 @@ Router Chaos::routes() {
             start_of(q);
             sleep(takes(q));
             throw std::runtime_error{"secret"};
-          }), quick);
-  app.get("/drop", [this](const Request& q, Responder) { start_of(q); }, quick);
-  app.get("/raise", [this](const Request& q, Responder r) {
-    start_of(q);
-    r.raise(Problem{418});
-  }, quick);
+          }),
+          budget(Kind::throws_pool));
+  app.get("/drop", [this](const Request& q, Responder) { start_of(q); }, budget(Kind::drops));
+  app.get(
+      "/raise",
+      [this](const Request& q, Responder r) {
+        start_of(q);
+        r.raise(Problem{418});
+      },
+      budget(Kind::raises));
   app.get("/watch", blocking([=, this](const Request& q) {
             start_of(q);
             const TimePoint due = q.deadline();
@@ -197,16 +227,26 @@ Router Chaos::routes() {
             for (int i = 0; i < 100 && !token.stop_requested(); ++i) sleep(5ms);
             if (!token.stop_requested() && server_->now() > due + 50ms) violated("the stop token did not fire");
             return text(id_of(q));
-          }), quick);
-  app.get("/hook", [=, this](const Request& q, Responder r) {
-    start_of(q);
-    auto held = std::make_shared<std::optional<Responder>>(std::move(r));
-    hooks_.push_back(std::make_unique<std::stop_callback<std::function<void()>>>(
-        q.stop_token(), std::function<void()>{[held] { held->reset(); }}));
-    server_->net().at(server_->now() + takes(q), [held, id = id_of(q)] {
-      if (*held) (*held)->respond(text(id));
-    });
-  }, quick);
+          }),
+          budget(Kind::watches));
+  app.get(
+      "/hook",
+      [=, this](const Request& q, Responder r) {
+        start_of(q);
+        auto held = std::make_shared<std::optional<Responder>>(std::move(r));
+        hooks_.push_back(std::make_unique<std::stop_callback<std::function<void()>>>(
+            q.stop_token(), std::function<void()>{[held] { held->reset(); }}));
+        server_->net().at(server_->now() + takes(q), [held, id = id_of(q)] {
+          if (*held) (*held)->respond(text(id));
+        });
+      },
+      budget(Kind::hooked));
+  app.post("/tiny",
+           [this](const Request& q) {
+             start_of(q);
+             return text("fits");
+           },
+           {.body_bytes_max = 10});
   app.get("/big", [this](const Request& q) {
     start_of(q);
     return Response{}.body(SharedBytes{std::shared_ptr<const void>{}, big_body()});
@@ -215,73 +255,102 @@ Router Chaos::routes() {
 }
 
 Ask Chaos::make_ask() {
-  static constexpr const char* paths[kind_count] = {"/loop",  "/echo",  "/echo-pool",  "/pool", "/small",
-                                                    "/later", "/never", "/twice",      "/throw", "/throw-pool",
-                                                    "/drop",  "/raise", "/watch",      "/hook",  "/big"};
   Ask ask;
   ask.kind = static_cast<Kind>(random_.below(kind_count));
+  if (favourite_ && random_.chance(700'000)) ask.kind = *favourite_;
   ask.id = next_id_++;
   ask.takes = random_.chance(300'000) ? 0ms : some_time();
-  const bool posts = ask.kind == Kind::echo || ask.kind == Kind::echo_pool;
+  // Work that ends at the very moment at which others have waited long enough.
+  if (favourite_ && random_.chance(600'000)) ask.takes = std::chrono::milliseconds{25 * random_.below(5)};
+  const bool posts = ask.kind == Kind::echo || ask.kind == Kind::echo_pool || ask.kind == Kind::too_large ||
+                     (ask.kind == Kind::missing && random_.chance(700'000));
   if (posts) ask.method = "POST";
   else if (random_.chance(100'000)) ask.method = "HEAD";
-  std::string target = paths[static_cast<int>(ask.kind)];
+  std::string target = of(ask.kind).path;
   target += "?id=" + std::to_string(ask.id) + "&ms=" + std::to_string(ask.takes.count());
   ask.bytes = ask.method + " " + target + " HTTP/1.1\r\nHost: h\r\n";
+  if (random_.chance(50'000)) ask.bytes += "Connection: close\r\n";
   if (random_.chance(100'000)) ask.bytes += "X-Padding: " + std::string(random_.below(400), 'p') + "\r\n";
-  if (posts) {
-    ask.body = std::to_string(ask.id) + std::string(random_.chance(300'000) ? random_.below(9000) : random_.below(50), 'b');
-    if (random_.chance(500'000)) {
-      ask.bytes += "Content-Length: " + std::to_string(ask.body.size()) + "\r\n\r\n" + ask.body;
-    } else {
-      ask.bytes += "Transfer-Encoding: chunked\r\n\r\n";
-      for (std::size_t at = 0; at < ask.body.size();) {
-        const std::size_t size = std::min<std::size_t>(ask.body.size() - at, 1 + random_.below(3000));
-        char hex[20];
-        std::snprintf(hex, sizeof hex, "%zx\r\n", size);
-        ask.bytes += hex + ask.body.substr(at, size) + "\r\n";
-        at += size;
-      }
-      ask.bytes += "0\r\n\r\n";
-    }
-  } else {
-    ask.bytes += "\r\n";
-  }
+  if (posts) add_body(ask);
+  else ask.bytes += "\r\n";
   return ask;
 }
 
+void Chaos::add_body(Ask& ask) {
+  const std::uint64_t more = random_.chance(300'000) ? random_.below(9000) : random_.below(50);
+  ask.body = std::to_string(ask.id) + std::string(ask.kind == Kind::too_large ? 11 + more : more, 'b');
+  if (random_.chance(500'000)) ask.bytes += "Expect: 100-continue\r\n";
+  if (random_.chance(500'000)) {
+    ask.bytes += "Content-Length: " + std::to_string(ask.body.size()) + "\r\n\r\n" + ask.body;
+    return;
+  }
+  ask.bytes += "Transfer-Encoding: chunked\r\n\r\n";
+  for (std::size_t at = 0; at < ask.body.size();) {
+    const std::size_t size = std::min<std::size_t>(ask.body.size() - at, 1 + random_.below(3000));
+    char hex[20];
+    std::snprintf(hex, sizeof hex, "%zx\r\n", size);
+    ask.bytes += hex + ask.body.substr(at, size) + "\r\n";
+    at += size;
+  }
+  ask.bytes += "0\r\n\r\n";
+}
+
 void Chaos::plan() {
-  scripts_.resize(1 + random_.below(6));
+  scripts_.resize(1 + random_.below(favourite_ ? 9 : 6));
   for (std::size_t i = 0; i < scripts_.size(); ++i) {
     Script& script = scripts_[i];
     script.client = &server_->net().client();
-    script.pipelines = random_.chance(400'000);
+    script.pipelines = random_.chance(trickles_ ? 900'000 : favourite_ ? 100'000 : 400'000);
+    script.leaves_when_done = random_.chance(400'000);
     const std::size_t count = 1 + random_.below(script.pipelines ? 12 : 5);
     for (std::size_t k = 0; k < count; ++k) {
       script.asks.push_back(make_ask());
-      asker_[script.asks.back().id] = i;
+      asker_[script.asks.back().id] = {&script, script.asks.back().kind};
     }
     script.client->on_data = [this, &script](std::string_view) { send_next(script); };
-    server_->net().at(server_->now() + some_time(), [this, &script] {
-      script.client->connect();
-      send_next(script);
-    });
-    if (random_.chance(350'000)) misbehave(script);
+    script.client->on_over = [this, &script] { over(script); };
+    if (i > 0 && random_.chance(400'000)) {
+      scripts_[i - 1].successor = &script;
+      script.predecessor = &scripts_[i - 1];
+    } else {
+      const base::Duration start = favourite_ ? base::Duration{random_.below(3) * 1ms} : some_time();
+      server_->net().at(server_->now() + start, [this, &script] { begin(script); });
+    }
   }
-  if (drains_) {
-    server_->net().at(server_->now() + some_time() * 3, [this] { server_->drain(random_.chance(500'000) ? 50ms : 2s); });
-  }
+  if (!drains_) return;
+  server_->net().at(server_->now() + some_time() * 3, [this] {
+    static constexpr std::array<std::chrono::milliseconds, 3> times{5ms, 50ms, 2000ms};
+    const std::chrono::milliseconds time = times[random_.below(times.size())];
+    // The last words of the cut connections, and the longest way of a last write.
+    drain_over_ = server_->now() + time + 60ms + server_->net().options().delay_max;
+    server_->drain(time);
+  });
+}
+
+void Chaos::begin(Script& script) {
+  if (closing_time_) return;
+  script.begun = true;
+  script.client->connect();
+  if (random_.chance(350'000)) misbehave(script);
+  send_next(script);
+}
+
+void Chaos::over(Script& script) {
+  Script* const next = std::exchange(script.successor, nullptr);
+  if (next == nullptr) return;
+  server_->net().at(server_->now() + base::Duration{random_.below(2000) * 1us}, [this, next] { begin(*next); });
 }
 
 void Chaos::misbehave(Script& script) {
   script.polite = false;
-  const TimePoint when = server_->now() + 120ms + some_time() * 2;  // by then every client has connected
+  const TimePoint when = server_->now() + 1ms + some_time() * (favourite_ ? 1 : 2);
   switch (random_.below(4)) {
     case 0:
       server_->net().at(when, [this, &script] {
         script.client->reset();
         script.left = true;
         script.left_at = server_->now();
+        over(script);
       });
       break;
     case 1:
@@ -291,9 +360,10 @@ void Chaos::misbehave(Script& script) {
       });
       break;
     case 2:
-      server_->net().at(when, [&script] {
+      server_->net().at(when, [this, &script] {
         script.client->close();
         script.left = true;
+        over(script);
       });
       break;
     default:  // stops reading for a while
@@ -304,28 +374,25 @@ void Chaos::misbehave(Script& script) {
 
 void Chaos::send_next(Script& script) {
   if (script.left || script.client->over()) return;
-  std::vector<std::string> methods;
-  for (const Ask& ask : script.asks) methods.push_back(ask.method);
-  std::string error;
-  const auto responses = read_responses(script.client->received(), methods, error);
-  const auto complete = static_cast<std::size_t>(
-      std::count_if(responses.begin(), responses.end(), [](const ClientResponse& r) { return r.complete; }));
-  while (script.next < script.asks.size() && (script.pipelines || complete >= script.next)) {
+  while (script.next < script.asks.size() && (script.pipelines || complete(script) >= script.next)) {
     Ask& ask = script.asks[script.next++];
     ask.sent = server_->now();
     ask.was_sent = true;
     script.client->send(ask.bytes);
   }
+  if (!script.leaves_when_done || !script.polite || !finished(script)) return;
+  server_->net().at(server_->now(), [this, &script] {
+    if (script.left) return;
+    script.left = true;
+    script.client->close();
+    over(script);
+  });
 }
 
-bool Chaos::finished(const Script& script) const {
+bool Chaos::finished(Script& script) const {
+  if (!script.begun) return script.predecessor != nullptr && script.predecessor->successor != nullptr;  // it never will
   if (script.left || script.client->over()) return true;
-  if (script.next < script.asks.size()) return false;
-  std::vector<std::string> methods;
-  for (const Ask& ask : script.asks) methods.push_back(ask.method);
-  std::string error;
-  const auto responses = read_responses(script.client->received(), methods, error);
-  return responses.size() >= script.asks.size() && responses.back().complete;
+  return script.next == script.asks.size() && complete(script) >= script.asks.size();
 }
 
 // Nothing can move: what is waiting now waits for the clock alone, and must have reason to.
@@ -333,18 +400,52 @@ void Chaos::check_quiet() {
   for (std::size_t i = 0; i < server_->loop_count(); ++i) {
     if (server_->shard(i).undelivered() != 0) violated("an answer is there and nobody delivers it");
   }
-  bool pool_idle = server_->workers().sleeping() < server_->core().options().pool_threads;
+  if (server_->now() > drain_over_ && !server_->over()) violated("the drain goes on after its end");
+  check_lanes();
+  check_queues();
+}
+
+void Chaos::check_lanes() {
+  const bool pool_idle = server_->workers().sleeping() < server_->core().options().pool_threads;
   for (const auto& lane : server_->core().lanes()) {
     const LaneCounters c = lane->counters();
-    if (c.depth > lane->settings().depth_max) violated("queue of " + lane->settings().name + " above its bound");
-    if (c.in_flight > lane->settings().limit) violated("permits of " + lane->settings().name + " above the limit");
-    const bool later = lane->group() != nullptr && lane->group() != &server_->core().pool().group();
-    if (later && c.depth > 0 && c.in_flight < lane->settings().limit) violated("a job waits while a permit is free");
-    if (!later && lane->group() != nullptr && c.depth > 0 && c.in_flight < lane->settings().limit && pool_idle &&
-        server_->counters().lanes.size() == 1) {
-      violated("a job waits while a worker is idle");
-    }
+    const std::string& name = lane->settings().name;
+    if (c.depth > lane->settings().depth_max) violated("queue of " + name + " above its bound");
+    if (c.in_flight > lane->settings().limit) violated("permits of " + name + " above the limit");
+    if (c.zombies > c.in_flight) violated("a zombie of " + name + " has lost its permit");
+    if (lane->group() == nullptr || c.depth == 0 || c.in_flight >= lane->settings().limit) continue;
+    const bool later = lane->group() != &server_->core().pool().group();
+    if (later) violated("a job waits while a permit is free");
+    else if (pool_idle) violated("a job waits while a permit is free and a worker is idle");
   }
+}
+
+// Whoever waits in a queue has a client that waits for it.
+void Chaos::check_queues() {
+  std::uint64_t depth = 0;
+  for (const auto& lane : server_->core().lanes()) depth += lane->counters().depth;
+  std::uint64_t waiting = 0;
+  for (std::size_t i = 0; i < server_->loop_count(); ++i) {
+    server_->shard(i).for_each_connection([&](detail::Connection& connection) {
+      if (connection.state() != detail::Connection::State::handling) return;
+      waiting += connection.exchange()->claim.load(std::memory_order_relaxed) == admission::Claim::queued;
+    });
+  }
+  if (depth != waiting) {
+    violated(std::to_string(depth) + " jobs are queued, " + std::to_string(waiting) + " connections wait for theirs");
+  }
+}
+
+void Chaos::count(const net::SimFaultMet& met) {
+  ++statistics_.faults;
+  if (met.generation == 0) {
+    ++statistics_.met_accepting[static_cast<std::size_t>(met.kind)];
+    return;
+  }
+  net::Stream* const stream = server_->shard(met.io).find(met.slot, met.generation);
+  if (stream == nullptr) return;
+  const auto state = static_cast<std::size_t>(static_cast<detail::Connection*>(stream)->state());
+  ++statistics_.met[state][ChaosStatistics::column(met.op, met.kind)];
 }
 
 void Chaos::check_answer(const Script& script, const Ask& ask, const ClientResponse& response) {
@@ -359,17 +460,19 @@ void Chaos::check_answer(const Script& script, const Ask& ask, const ClientRespo
     case Kind::throws: allowed = {500}; break;
     case Kind::drops: allowed = {500, 503}; break;
     case Kind::raises: allowed = {418, 503}; break;
+    case Kind::missing: allowed = {404}; break;
+    case Kind::too_large: allowed = {413}; break;
     case Kind::hooked: allowed = {200, 500, 503, 504}; break;  // its hook drops the responder
     default: allowed = {200, 503, 504};
   }
   if (drains_) allowed.insert(503);
   if (faulty_ || !script.polite) allowed.insert(408);
-  const std::string name = ask.method + " request " + std::to_string(ask.id) + " of kind " +
-                           std::to_string(static_cast<int>(ask.kind));
+  const std::string name =
+      ask.method + " request " + std::to_string(ask.id) + " of kind " + std::to_string(static_cast<int>(ask.kind));
   if (!allowed.contains(response.status)) violated(name + ": unexpected status " + std::to_string(response.status));
   if (response.body.find("secret") != std::string::npos) violated(name + ": an exception's text reached the client");
   if (response.status != 200 || !response.complete || ask.method == "HEAD") return;
-  const std::string wanted = ask.kind == Kind::big ? big_body()
+  const std::string wanted = ask.kind == Kind::big  ? big_body()
                              : ask.method == "POST" ? ask.body
                                                     : std::to_string(ask.id);
   if (response.body != wanted) violated(name + ": the body is not its own: " + response.body.substr(0, 40));
@@ -394,7 +497,11 @@ void Chaos::check_client(const Script& script) {
     if (!responses[i].complete && i + 1 < responses.size()) violated("an answer was cut in the middle of others");
   }
   // A client that does nothing wrong, on a net that breaks no connection, gets every answer, whole.
-  const bool entitled = script.polite && !resets_ && !drains_ && !script.client->saw_reset();
+  bool entitled = script.polite && !resets_ && !drains_ && !script.client->saw_reset();
+  // A body that was refused and stays away too long ends the connection.
+  if (faulty_ && !responses.empty() && (responses.back().status == 404 || responses.back().status == 413)) {
+    entitled = entitled && !script.client->saw_fin();
+  }
   if (entitled && !closing && (responses.size() < sent || (sent > 0 && !responses.back().complete))) {
     violated("client " + std::to_string(script.client->number()) + " has " + std::to_string(responses.size()) +
              " answers to " + std::to_string(sent) + " requests");
@@ -402,17 +509,33 @@ void Chaos::check_client(const Script& script) {
   if (script.polite && !faulty_ && script.client->saw_reset() && !drains_) violated("a polite client was reset");
 }
 
+// A run is a few thousand steps; one that goes round and round must end all the same.
+bool Chaos::stuck() {
+  constexpr std::uint64_t steps_max = 2'000'000;
+  if (++steps_ > steps_max) violated("no end after " + std::to_string(steps_max) + " steps");
+  return !violation_.empty();
+}
+
+void Chaos::run_for(base::Duration time) {
+  bool reached = false;
+  server_->net().at(server_->now() + time, [&reached] { reached = true; });
+  server_->run_until([&] { return reached || stuck(); }, time * 2);
+}
+
 std::string Chaos::run() {
   const auto all_finished = [&] {
-    return !violation_.empty() || std::all_of(scripts_.begin(), scripts_.end(), [&](const Script& s) { return finished(s); });
+    return stuck() || std::all_of(scripts_.begin(), scripts_.end(), [&](Script& s) { return finished(s); });
   };
   server_->run_until(all_finished, 120s);
-  server_->run_for(1s);  // zombies go home, hooks fire
+  closing_time_ = true;
+  run_for(1s);  // zombies go home, hooks fire
   for (const Script& script : scripts_) check_client(script);
-  for (const Script& script : scripts_) script.client->close();
+  for (const Script& script : scripts_) {
+    if (script.begun) script.client->close();
+  }
   server_->net().random_faults(0, false);
   hooks_.clear();
-  server_->run_for(200s);
+  run_for(200s);
   if (drains_ && !server_->over()) violated("the drain did not end: " + server_->describe());
   const std::string leaks = server_->leaks();
   if (!leaks.empty()) violated(leaks);
@@ -425,14 +548,6 @@ std::string Chaos::run() {
 std::string run_chaos(std::uint64_t seed, ChaosStatistics& statistics) {
   Chaos chaos{seed, statistics};
   return chaos.run();
-}
-
-std::string ChaosStatistics::table() const {
-  std::string all = "runs " + std::to_string(runs) + ", requests " + std::to_string(requests) + "\nanswers:";
-  for (std::size_t status = 0; status < answers.size(); ++status) {
-    if (answers[status] != 0) all += " " + std::to_string(status) + "=" + std::to_string(answers[status]);
-  }
-  return all + "\n";
 }
 
 }  // namespace sluice::sim

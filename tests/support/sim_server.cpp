@@ -23,8 +23,7 @@ SimServer::SimServer(std::uint64_t seed, Router router, ServerOptions options, b
 
 SimServer::~SimServer() {
   stop();
-  while (!over() && step()) {
-  }
+  while (!over() && step()) {}
   core_->pool().join();
 }
 
@@ -122,11 +121,13 @@ std::string SimServer::leaks() const {
     const LaneCounters& c = lane.counters;
     if (!c.balanced()) {
       say("lane " + lane.name + " does not balance: received " + std::to_string(c.received) + " shed " +
-          std::to_string(c.shed_total()) + " queued " + std::to_string(c.queued) + " inline " + std::to_string(c.inlined) +
-          " started " + std::to_string(c.started) + " expired " + std::to_string(c.expired) + " cancelled " +
-          std::to_string(c.cancelled) + " drained " + std::to_string(c.drained) + " depth " + std::to_string(c.depth) +
-          " responded " + std::to_string(c.responded) + " raised " + std::to_string(c.raised) + " timed_out " +
-          std::to_string(c.timed_out) + " abandoned " + std::to_string(c.abandoned) + " running " + std::to_string(c.running));
+          std::to_string(c.shed_total()) + " queued " + std::to_string(c.queued) + " inline " +
+          std::to_string(c.inlined) + " started " + std::to_string(c.started) + " expired " +
+          std::to_string(c.expired) + " cancelled " + std::to_string(c.cancelled) + " drained " +
+          std::to_string(c.drained) + " depth " + std::to_string(c.depth) + " responded " +
+          std::to_string(c.responded) + " raised " + std::to_string(c.raised) + " timed_out " +
+          std::to_string(c.timed_out) + " abandoned " + std::to_string(c.abandoned) + " running " +
+          std::to_string(c.running));
     }
     if (c.depth != 0) say("lane " + lane.name + ": depth " + std::to_string(c.depth));
     if (c.running != 0) say("lane " + lane.name + ": running " + std::to_string(c.running));
