@@ -26,6 +26,6 @@ void handle(Respond respond, Raise raise) {
 #elif MISUSE == 4
   auto answer = [respond = std::move(respond)] { respond(sluice::empty(204)); };
 #elif MISUSE == 5
-  Responder made_up{sluice::detail::Handle{}};
+  Responder made_up{static_cast<sluice::detail::Exchange*>(nullptr)};
 #endif
 }
