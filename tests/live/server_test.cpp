@@ -287,12 +287,15 @@ TEST_F(LiveServer, SignalDrainsAndTheProcessEndsWell) {
         r.respond(text("after the signal"));
       }}.detach();
     });
-    Server own{std::move(app), options};
-    const DrainOnSignal on_signal{own};
-    const std::string where = own.addresses().at(0) + "\n";
-    const bool told = ::write(pipe_fds[1], where.data(), where.size()) > 0;
-    const int result = own.run();
-    ::_exit(told ? result : 2);
+    const auto serve_until_signal = [&] {
+      Server own{std::move(app), options};
+      const DrainOnSignal on_signal{own};
+      const std::string where = own.addresses().at(0) + "\n";
+      const bool told = ::write(pipe_fds[1], where.data(), where.size()) > 0;
+      const int result = own.run();
+      return told ? result : 2;
+    };
+    ::_exit(serve_until_signal());  // only after both have joined their threads
   }
   char where[100];
   const ssize_t size = ::read(pipe_fds[0], where, sizeof where);
