@@ -51,7 +51,7 @@ class Core {
            std::string_view detail) const noexcept;
 
   Report report() const;
-  /// Which of the lanes has most to say about itself: sums over all tallies.
+  /// Every lane's counters: sums over the tallies of all loops and the shared one. Thread: any.
   std::vector<NamedLaneCounters> lane_counters() const;
 
  private:

@@ -82,7 +82,6 @@ class LifeOf {
   /// For an exchange that never ran: it is sent home by whoever unlinked it.
   void post_unstarted() noexcept { word_.store(posted, std::memory_order_relaxed); }
 
-  std::uint32_t handle_count() const noexcept { return word_.load(std::memory_order_acquire) & handles; }
   bool pinned() const noexcept { return (word_.load(std::memory_order_acquire) & pins) != 0; }
 
  private:
