@@ -1,5 +1,7 @@
 #include "net/epoll_io.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,12 +39,31 @@ int timeout_until(base::TimePoint deadline, const base::Clock& clock) noexcept {
   return left > INT_MAX ? INT_MAX : static_cast<int>(left);
 }
 
+/// A non-blocking socket, bound and connecting as asked. Errors: errno.
+std::expected<base::Fd, int> connecting_socket(const Address& to, const ConnectOptions& options) noexcept {
+  base::Fd fd{::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (!fd) return std::unexpected(errno);
+  const int on = 1;
+  if (!to.is_unix()) ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (options.receive_buffer_bytes > 0) {
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &options.receive_buffer_bytes, sizeof options.receive_buffer_bytes);
+  }
+  if (options.from != nullptr) {
+    // The port is chosen when the destination is known: else each local address has 28,000 ports in all.
+    ::setsockopt(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (::bind(fd.get(), options.from->data(), options.from->size()) != 0) return std::unexpected(errno);
+  }
+  if (::connect(fd.get(), to.data(), to.size()) != 0 && errno != EINPROGRESS) return std::unexpected(errno);
+  return fd;
+}
+
 }  // namespace
 
-EpollIo::EpollIo()
+EpollIo::EpollIo(Waits waits)
     : epoll_{::epoll_create1(EPOLL_CLOEXEC)},
       wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)},
-      scratch_{std::make_unique_for_overwrite<char[]>(scratch_bytes)} {
+      scratch_{std::make_unique_for_overwrite<char[]>(scratch_bytes)},
+      waits_{waits} {
   if (!epoll_ || !wake_) throw std::system_error{errno, std::system_category(), "epoll_create1 or eventfd"};
   const int error = register_fd(epoll_.get(), wake_.get(), EPOLLIN | EPOLLET, tag(wake_slot, 0));
   if (error != 0) throw std::system_error{error, std::system_category(), "epoll_ctl"};
@@ -94,6 +115,20 @@ int EpollIo::add(Stream& stream) noexcept {
   return error;
 }
 
+int EpollIo::connect(Stream& stream, const Address& to, const ConnectOptions& options) noexcept {
+  auto fd = connecting_socket(to, options);
+  if (!fd) return fd.error();
+  stream.fd = fd->get();
+  if (const int error = add(stream); error != 0) {
+    stream.fd = -1;
+    return error;
+  }
+  fd->release();
+  stream.connecting = 1;
+  stream.write_blocked = 1;
+  return 0;
+}
+
 WriteResult EpollIo::write(Stream& stream) noexcept {
   std::array<iovec, write_parts_max> parts;
   const unsigned count = stream.out.gather(parts.data(), write_parts_max);
@@ -131,10 +166,31 @@ bool EpollIo::close(Stream& stream) noexcept {
 }
 
 void EpollIo::wait(base::TimePoint deadline, const base::Clock& clock) noexcept {
-  const int timeout = has_work() ? 0 : timeout_until(deadline, clock);
-  const int count = ::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(batch_max), timeout);
+  int count = 0;
+  if (waits_ == Waits::precise && !has_work()) {
+    count = wait_precisely(deadline, clock);
+  } else {
+    const int timeout = has_work() ? 0 : timeout_until(deadline, clock);
+    count = ::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(batch_max), timeout);
+  }
   SLUICE_ASSERT(count >= 0 || errno == EINTR);
   event_count_ = count > 0 ? static_cast<unsigned>(count) : 0;
+}
+
+int EpollIo::wait_precisely(base::TimePoint deadline, const base::Clock& clock) noexcept {
+  const int size = static_cast<int>(batch_max);
+  if (deadline == base::never) return ::epoll_wait(epoll_.get(), events_.data(), size, -1);
+  base::Duration left{0};
+  if (deadline != base::TimePoint::min()) left = deadline - clock.now();
+  if (left <= spin_below) return ::epoll_wait(epoll_.get(), events_.data(), size, 0);
+  left -= spin_below;
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
+  const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+  const int count = ::epoll_pwait2(epoll_.get(), events_.data(), size, &timeout, nullptr);
+  if (count >= 0 || errno == EINTR) return count;
+  // Before Linux 5.11, or forbidden by a sandbox: whole milliseconds, and the rest is spun away.
+  const auto whole = std::chrono::floor<std::chrono::milliseconds>(left).count();
+  return ::epoll_wait(epoll_.get(), events_.data(), size, static_cast<int>(std::min<std::int64_t>(whole, INT_MAX)));
 }
 
 void EpollIo::wake() noexcept {

@@ -23,8 +23,13 @@ class EpollIo {
   static constexpr unsigned accept_burst_max = 64;
   static constexpr unsigned listeners_max = 64;
 
+  /// How exact wait() is. `ticks`: whole milliseconds, rounded up, which is what the timers need. `precise`: as exact
+  /// as the kernel wakes, and without sleeping when no more than spin_below is left: for a sender that keeps to a plan.
+  enum class Waits : std::uint8_t { ticks, precise };
+  static constexpr base::Duration spin_below = std::chrono::microseconds{60};
+
   /// Errors: std::system_error, std::bad_alloc.
-  EpollIo();
+  explicit EpollIo(Waits waits = Waits::ticks);
   EpollIo(const EpollIo&) = delete;
   EpollIo& operator=(const EpollIo&) = delete;
 
@@ -34,6 +39,7 @@ class EpollIo {
   int resume_accept() noexcept;
   void refuse(int fd) noexcept;
   int add(Stream& stream) noexcept;
+  int connect(Stream& stream, const Address& to, const ConnectOptions& options) noexcept;
   void pause(Stream&) noexcept {}  // the flag is enough: events are remembered, not acted on
   void resume(Stream& stream) noexcept {
     if (!stream.input_pending) return;
@@ -74,10 +80,10 @@ class EpollIo {
   struct ListenerState {
     int fd = -1;
     bool shared = false;
-    unsigned burst = 1;             // accepts per event
-    unsigned patience = 1;          // events in a row before burst grows; more after an accept that found nothing
+    unsigned burst = 1;  // accepts per event
+    unsigned patience = 1;  // events in a row before burst grows; more after an accept that found nothing
     unsigned streak = 0;
-    std::uint64_t last_ready = 0;   // the dispatch it was ready in
+    std::uint64_t last_ready = 0;  // the dispatch it was ready in
   };
   enum class Received : std::uint8_t { drained, more, ended, broken };
 
@@ -92,6 +98,7 @@ class EpollIo {
     }
     Stream* const stream = sink.find(slot, generation);
     if (stream == nullptr || stream->closing) return;
+    if (stream->connecting && !finish_connect(sink, *stream, event.events)) return;
     if (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) stream->hangup_seen = 1;
     if ((event.events & EPOLLERR) && (stream->reading_paused || stream->input_ended)) {
       sink.broke(*stream, take_error(*stream));  // no read will tell
@@ -104,6 +111,21 @@ class EpollIo {
     } else if (!stream->requeued) {
       read(sink, *stream);
     }
+  }
+
+  /// True if the stream is connected now, and the event may tell more.
+  template <class SinkType>
+  bool finish_connect(SinkType& sink, Stream& stream, std::uint32_t events) noexcept {
+    if (stream.failed || (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return false;
+    // A hang-up alone is no failure: a unix socket whose server has answered and closed already.
+    if (events & EPOLLERR) {
+      sink.broke(stream, take_error(stream));
+      return false;
+    }
+    stream.connecting = 0;
+    stream.write_blocked = 0;
+    sink.connected(stream);
+    return !stream.closing;
   }
 
   template <class SinkType>
@@ -167,6 +189,7 @@ class EpollIo {
   Stream& take_requeued() noexcept;
   Received receive(Stream& stream, std::size_t& size, int& error) noexcept;
   static int take_error(const Stream& stream) noexcept;
+  int wait_precisely(base::TimePoint deadline, const base::Clock& clock) noexcept;
   unsigned next_burst(ListenerState& listener) noexcept;
   int accept_one(ListenerState& listener, int& error) noexcept;
   int watch(unsigned listener) noexcept;
@@ -180,6 +203,7 @@ class EpollIo {
   unsigned event_count_ = 0;
   unsigned listener_count_ = 0;
   bool accepting_ = true;
+  Waits waits_;
   std::array<ListenerState, listeners_max> listeners_{};
   std::array<epoll_event, batch_max> events_{};
 };

@@ -4,6 +4,7 @@
 // before the end of the turn, never call the protocol from inside one of the protocol's own calls.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <span>
@@ -35,7 +36,10 @@ concept Protocol =
       { protocol.find(stream.slot, stream.generation) } noexcept -> std::same_as<Stream*>;
       { protocol.accept_paused(number) } noexcept;      // errno; accepting goes on by itself
   // Optional: protocol.timer_fired(TimerNode&) noexcept, for nodes of TimerKind::protocol;
-  //           protocol.started(stream) noexcept, after opened(): from here on timers and wishes are heard.
+  //           protocol.started(stream) noexcept, after opened(): from here on timers and wishes are heard;
+  //           protocol.connected(stream) noexcept, after connect(): bytes may be sent and come;
+  //           protocol.writing(stream) noexcept, right before a write of the stream's output;
+  //           protocol.next_wake() noexcept -> TimePoint: run a turn then, finer than the timers' tick.
     };
 
 template <class IoType, class ProtocolType>
@@ -61,7 +65,7 @@ class Loop final : public LoopBase {
   bool turn(bool may_wait) noexcept override {
     const Running running{*this};
     const bool sleeps = may_wait && asleep_ && !has_work();
-    io_.wait(sleeps ? timers_.next() : TimePoint::min(), clock_);
+    io_.wait(sleeps ? next_alarm() : TimePoint::min(), clock_);
     mailbox_.cancel_sleep();
     asleep_ = false;
     tick();
@@ -76,13 +80,13 @@ class Loop final : public LoopBase {
     return !quit_;
   }
 
-  TimePoint next_deadline() const noexcept override { return has_work() ? now_ : timers_.next(); }
+  TimePoint next_deadline() const noexcept override { return has_work() ? now_ : next_alarm(); }
 
   /// For a driver that runs several loops by hand: whether a turn would find something to do.
   bool runnable() const noexcept
     requires requires(const IoType& io) { io.ready(); }
   {
-    return !asleep_ || has_work() || io_.ready() || timers_.next() <= clock_.now();
+    return !asleep_ || has_work() || io_.ready() || next_alarm() <= clock_.now();
   }
 
   /// Something is left over: the loop must not sleep.
@@ -92,6 +96,12 @@ class Loop final : public LoopBase {
   }
 
   void wake() noexcept override { io_.wake(); }
+  int connect(Stream& stream, const Address& to, const ConnectOptions& options) noexcept override {
+    SLUICE_ASSERT(stream.fd == -1 && !stream.registered && !stream.closing);
+    const int error = io_.connect(stream, to, options);
+    if (error == 0) counters_.connects.add(1);
+    return error;
+  }
   int listen(int fd, bool shared) noexcept override { return io_.listen(fd, shared); }
   void stop_accepting() noexcept override {
     if (accept_holds_ & stopped) return;
@@ -118,6 +128,10 @@ class Loop final : public LoopBase {
     if constexpr (requires { protocol_.started(*stream); }) protocol_.started(*stream);
     if (stream->closing) return;
     if (const int error = io_.add(*stream); error != 0) broke(*stream, error);
+  }
+  void connected(Stream& stream) noexcept {
+    if constexpr (requires { protocol_.connected(stream); }) protocol_.connected(stream);
+    touch(stream);
   }
   void accept_failed(int error) noexcept {
     counters_.accept_errors.add(1);
@@ -167,6 +181,11 @@ class Loop final : public LoopBase {
   }
 
  private:
+  TimePoint next_alarm() const noexcept {
+    if constexpr (requires { protocol_.next_wake(); }) return std::min(timers_.next(), protocol_.next_wake());
+    return timers_.next();
+  }
+
   // One pass over what is dirty now; what becomes dirty meanwhile is for the next one.
   void flush() noexcept {
     Stream* next = std::exchange(dirty_, Queue{}).first;
@@ -194,6 +213,7 @@ class Loop final : public LoopBase {
       return;
     }
     counters_.writes.add(1);
+    if constexpr (requires { protocol_.writing(stream); }) protocol_.writing(stream);
     const WriteResult result = io_.write(stream);
     switch (result.state) {
       case Wrote::all: settle(stream, result.bytes, false); break;

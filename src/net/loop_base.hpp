@@ -10,6 +10,7 @@
 #include "base/block_pool.hpp"
 #include "base/clock.hpp"
 #include "base/planted.hpp"
+#include "net/io.hpp"
 #include "net/mailbox.hpp"
 #include "net/stream.hpp"
 #include "net/timers.hpp"
@@ -29,7 +30,8 @@ class LoopCount {
 };
 
 struct LoopCounters {
-  LoopCount turns, accepted, refused, closed, accept_errors, bytes_received, bytes_sent, writes, broken, posts;
+  LoopCount turns, accepted, connects, refused, closed, accept_errors, bytes_received, bytes_sent, writes, broken;
+  LoopCount posts;
 };
 
 class LoopBase {
@@ -103,6 +105,12 @@ class LoopBase {
   bool on_this_thread() const noexcept { return current() == this; }
   /// The loop whose turn the calling thread is in, or nullptr.
   static LoopBase* current() noexcept;
+
+  /// Begins a connection to `to` for a stream that is as new: not from inside the closed() that gives its slot back.
+  /// Later connected(stream) or failed(stream, errno), there with the bit `connecting` still set. What is written or
+  /// wished for before connected() is done after it.
+  ///   Errors: an errno; then nothing was begun, and the slot is still the caller's.
+  [[nodiscard]] virtual int connect(Stream& stream, const Address& to, const ConnectOptions& options) noexcept = 0;
 
   /// Accepts from a bound, listening, non-blocking socket; the caller keeps it open until the loop is done.
   /// `shared`: other loops were given the same socket. Returns 0 or an errno. Before run() or on the loop.

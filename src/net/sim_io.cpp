@@ -79,6 +79,13 @@ int SimIo::add(Stream& stream) noexcept {
   return 0;
 }
 
+int SimIo::connect(Stream& stream, const Address& to, const ConnectOptions&) noexcept {
+  stream.fd = net_.connect(*this, to.port()).fd;
+  stream.connecting = 1;
+  stream.write_blocked = 1;
+  return add(stream);
+}
+
 void SimIo::disarm(Stream& stream) noexcept {
   if (!stream.armed) return;
   stream.armed = 0;
@@ -162,7 +169,7 @@ std::vector<char> SimIo::read_bytes(SimConnection& connection, bool partly) noex
 void SimIo::after_read(SimConnection& connection) noexcept {
   net_.tell_server(connection);
   // The client hears of the room after a while.
-  net_.at(net_.now() + net_.delay(), [&connection] { connection.client->pump(); });
+  net_.at(net_.now() + net_.delay(), [&net = net_, &connection] { net.tell_room(connection); });
 }
 
 WriteResult SimIo::write(Stream& stream) noexcept {

@@ -19,7 +19,8 @@
 
 namespace sluice::net {
 
-/// One connection, seen from the server's kernel. Internal to the simulation.
+/// One connection, seen from the kernel of the loop that has it: that loop is the "server", even if it has connected.
+/// The other end is a client, or the same connection seen from another loop. Internal to the simulation.
 struct SimConnection {
   struct Arrival {
     std::string bytes;
@@ -27,7 +28,8 @@ struct SimConnection {
     std::size_t read = 0;  // bytes of it that the server has
   };
 
-  SimClient* client = nullptr;
+  SimClient* client = nullptr;                            // exactly one of these two
+  SimConnection* peer = nullptr;
   SimIo* io = nullptr;
   int fd = -1;
   std::uint32_t slot = 0, generation = 0;
@@ -35,6 +37,7 @@ struct SimConnection {
   bool paused = false;
   bool broken = false;                                    // a reset has come from the client
   bool broken_told = false;
+  int error = ECONNRESET;                                 // what is told of it
   bool told = false;                                      // an input event is in the io's queue
   unsigned under_way = 0;                                 // arrivals still delivered after a pause
   std::deque<Arrival> inbox{};                            // client to server, arrived
@@ -64,6 +67,8 @@ class SimIo {
   int resume_accept() noexcept;
   void refuse(int fd) noexcept;
   int add(Stream& stream) noexcept;
+  /// To a loop of the same net that listens on the port of `to`; the rest of the address and the options are ignored.
+  int connect(Stream& stream, const Address& to, const ConnectOptions& options) noexcept;
   void pause(Stream& stream) noexcept;
   void resume(Stream& stream) noexcept;
   WriteResult write(Stream& stream) noexcept;
@@ -85,6 +90,7 @@ class SimIo {
       events_.pop_front();
       switch (event.kind) {
         case Kind::accept: accept(sink); break;
+        case Kind::connected: connected(sink, event); break;
         case Kind::input: input(sink, event); break;
         case Kind::writable: writable(sink, event); break;
         case Kind::confirm: confirm(sink, event); break;
@@ -97,7 +103,7 @@ class SimIo {
  private:
   friend class SimNet;
 
-  enum class Kind : std::uint8_t { accept, input, writable, confirm, terminal };
+  enum class Kind : std::uint8_t { accept, connected, input, writable, confirm, terminal };
   struct Event {
     Kind kind;
     SimConnection* connection;
@@ -130,6 +136,15 @@ class SimIo {
   }
 
   template <class SinkType>
+  void connected(SinkType& sink, const Event& event) noexcept {
+    Stream* const stream = find(sink, event);
+    if (stream == nullptr || stream->closing || stream->failed) return;
+    stream->connecting = 0;
+    stream->write_blocked = 0;
+    sink.connected(*stream);
+  }
+
+  template <class SinkType>
   void input(SinkType& sink, const Event& event) noexcept {
     SimConnection& connection = *event.connection;
     connection.told = false;
@@ -145,7 +160,7 @@ class SimIo {
         break;
       case Read::broken:
         disarm(*stream);
-        sink.broke(*stream, ECONNRESET);
+        sink.broke(*stream, connection.error);
         return;
     }
     after_read(connection);

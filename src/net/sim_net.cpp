@@ -1,6 +1,7 @@
 #include "net/sim_net.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/assert.hpp"
@@ -97,28 +98,63 @@ SimConnection& SimNet::connection(int fd) noexcept {
   return *connections_[index];
 }
 
-void SimNet::connect(SimClient& client, unsigned port) {
-  SLUICE_ASSERT(client.connection_ == nullptr);
+SimConnection& SimNet::make_connection() {
   connections_.push_back(std::make_unique<SimConnection>());
   SimConnection& connection = *connections_.back();
-  connection.client = &client;
   connection.fd = connection_fd + static_cast<int>(connections_.size() - 1);
+  return connection;
+}
+
+void SimNet::connect(SimClient& client, unsigned port) {
+  SLUICE_ASSERT(client.connection_ == nullptr);
+  SimConnection& connection = make_connection();
+  connection.client = &client;
   client.connection_ = &connection;
   connection.last_inbound = now_ + delay();
   at(connection.last_inbound, [this, &connection, port] {
-    std::vector<SimIo*> ready;
-    for (SimIo* io : ios_) {
-      if (std::ranges::find(io->listeners_, listener(port)) != io->listeners_.end()) ready.push_back(io);
-    }
-    if (ready.empty()) {
-      connection.closed = true;
-      reset_to_client(connection, true);
-      return;
-    }
-    connection.io = ready[random_.below(ready.size())];
-    connection.io->backlog_.push_back(&connection);
-    connection.io->queue_accept();
+    if (!offer(connection, port)) reset_to_client(connection, true);
   });
+}
+
+SimConnection& SimNet::connect(SimIo& io, unsigned port) {
+  SimConnection& ours = make_connection();
+  SimConnection& theirs = make_connection();
+  ours.io = &io;
+  ours.peer = &theirs;
+  theirs.peer = &ours;
+  // Nothing overtakes the connection itself, in either direction.
+  ours.last_outbound = now_ + delay();
+  at(ours.last_outbound, [this, &ours, &theirs, port] {
+    const bool offered = offer(theirs, port);
+    theirs.last_outbound = now_ + delay();
+    at(theirs.last_outbound, [this, &ours, offered] { answer(ours, offered); });
+  });
+  return ours;
+}
+
+// Puts it into the backlog of a loop that listens. False: nobody does.
+bool SimNet::offer(SimConnection& connection, unsigned port) {
+  std::vector<SimIo*> ready;
+  for (SimIo* io : ios_) {
+    if (std::ranges::find(io->listeners_, listener(port)) != io->listeners_.end()) ready.push_back(io);
+  }
+  if (ready.empty()) {
+    connection.closed = true;
+    return false;
+  }
+  connection.io = ready[random_.below(ready.size())];
+  connection.io->backlog_.push_back(&connection);
+  connection.io->queue_accept();
+  return true;
+}
+
+void SimNet::answer(SimConnection& ours, bool offered) {
+  if (!offered) {
+    ours.error = ECONNREFUSED;
+    break_off(ours);
+  } else if (ours.added && !ours.closed) {
+    ours.io->queue(SimIo::Kind::connected, ours);
+  }
 }
 
 void SimNet::to_server(SimConnection& connection, std::string bytes, bool fin) {
@@ -137,31 +173,74 @@ void SimNet::to_server(SimConnection& connection, std::string bytes, bool fin) {
 
 void SimNet::to_client(SimConnection& connection, std::string bytes, bool fin) {
   connection.last_outbound = std::max(connection.last_outbound, now_ + delay());
-  at(connection.last_outbound, [&connection, bytes = std::move(bytes), fin]() mutable {
+  at(connection.last_outbound, [this, &connection, bytes = std::move(bytes), fin]() mutable {
     if (connection.cut) return;
     connection.outbox.push_back({std::move(bytes), fin});
-    connection.client->arrive();
+    if (connection.client != nullptr) {
+      connection.client->arrive();
+    } else {
+      pass_on(connection);
+    }
   });
 }
 
 void SimNet::reset_to_server(SimConnection& connection) {
   connection.last_inbound = std::max(connection.last_inbound, now_ + delay());
-  at(connection.last_inbound, [this, &connection] {
-    connection.broken = true;
-    connection.cut = true;
-    if (random_.chance(500'000)) connection.inbox.clear();
-    tell_server(connection);
-  });
+  at(connection.last_inbound, [this, &connection] { break_off(connection); });
 }
 
 void SimNet::reset_to_client(SimConnection& connection, bool drops_data) {
   if (connection.cut) return;
   if (drops_data) connection.cut = true;
   connection.last_outbound = std::max(connection.last_outbound, now_ + delay());
-  at(connection.last_outbound, [&connection] {
+  at(connection.last_outbound, [this, &connection] {
     connection.cut = true;
-    connection.client->broken();
+    if (connection.client != nullptr) {
+      connection.client->broken();
+    } else {
+      connection.outbox.clear();
+      break_off(*connection.peer);
+    }
   });
+}
+
+// A reset has come to the loop that has the connection.
+void SimNet::break_off(SimConnection& connection) {
+  connection.broken = true;
+  connection.cut = true;
+  if (random_.chance(500'000)) connection.inbox.clear();
+  tell_server(connection);
+}
+
+// Hands what has arrived to the loop at the other end, as long as that has room; tell_room goes on. So an outbox never
+// holds more than a send buffer, an inbox no more than a receive buffer and one segment.
+void SimNet::pass_on(SimConnection& from) {
+  SimConnection& to = *from.peer;
+  while (!from.outbox.empty()) {
+    const bool gone = to.closed || to.broken;
+    if (!gone && to.inbound_bytes >= options_.receive_buffer_bytes) break;
+    SimConnection::Arrival first = std::move(from.outbox.front());
+    from.outbox.pop_front();
+    const std::size_t count = first.bytes.size();
+    from.outbound_bytes -= count;
+    if (from.blocked) tell_writable(from, delay());
+    if (!gone) {
+      to.inbound_bytes += count;
+      to.inbox.push_back(std::move(first));
+    } else if (to.closed && count > 0) {
+      reset_to_client(to, random_.chance(500'000));  // as to_server
+    }
+  }
+  tell_server(to);
+}
+
+// The loop has read: whoever sends to it hears of the room.
+void SimNet::tell_room(SimConnection& connection) {
+  if (connection.client != nullptr) {
+    connection.client->pump();
+  } else {
+    pass_on(*connection.peer);
+  }
 }
 
 void SimNet::tell_server(SimConnection& connection) {

@@ -1,6 +1,7 @@
 // sim_net.hpp: a network in memory: virtual time, seeded delays and segments, scripted and random faults, clients.
-// In: what scripts make clients do, what SimIo writes. Out: events for SimIo, bytes for clients; the same for the same
-// seed. Thread: one at a time (a driver that lets one thread run after another hands over under a lock of its own).
+// In: what scripts make clients do, what SimIo writes and connects. Out: events for SimIo, bytes for clients; the same
+// for the same seed. Thread: one at a time (a driver that lets one thread run after another hands over under a lock of
+// its own).
 // Must never use real time, real sockets or a random number that is not the seed's.
 #pragma once
 
@@ -188,11 +189,18 @@ class SimNet final : public base::Clock {
   Verdict judge(SimOp op);
   void count(SimOp op, SimFault kind, const SimConnection* connection = nullptr) noexcept;
   SimConnection& connection(int fd) noexcept;
+  SimConnection& make_connection();
   void connect(SimClient& client, unsigned port);
+  SimConnection& connect(SimIo& io, unsigned port);
+  bool offer(SimConnection& connection, unsigned port);
+  void answer(SimConnection& ours, bool offered);
   void to_server(SimConnection& connection, std::string bytes, bool fin);
   void to_client(SimConnection& connection, std::string bytes, bool fin);
   void reset_to_server(SimConnection& connection);
   void reset_to_client(SimConnection& connection, bool drops_data);
+  void break_off(SimConnection& connection);
+  void pass_on(SimConnection& from);
+  void tell_room(SimConnection& connection);
   void tell_server(SimConnection& connection);
   void tell_writable(SimConnection& connection, base::Duration after);
 

@@ -36,6 +36,7 @@ struct Stream {
   std::uint32_t requeued : 1 = 0;             // Io: in its own list of streams to look at again
   std::uint32_t armed : 1 = 0;                // Io: a receive is under way in the kernel
   std::uint32_t polled : 1 = 0;               // Io: a wait for room is under way in the kernel
+  std::uint32_t connecting : 1 = 0;           // ours, and not answered yet: nothing is written, nothing comes
 
   std::uint16_t in_flight = 0;  // things of the Io that name this slot; it is free for reuse only at 0
   std::uint16_t io_count = 0;   // free for the Io
@@ -62,7 +63,7 @@ inline void Stream::recycle() noexcept {
   fd = -1;
   reading_paused = input_ended = write_blocked = write_queued = 0;
   want_shutdown = was_shutdown = close_when_flushed = closing = reset = failed = gone = 0;
-  registered = input_pending = hangup_seen = armed = polled = 0;
+  registered = input_pending = hangup_seen = armed = polled = connecting = 0;
   io_count = 0;
   io_word = 0;
   next_dirty = next_requeued = nullptr;
