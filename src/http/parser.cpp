@@ -10,6 +10,7 @@
 
 #include "base/assert.hpp"
 #include "http/head_rules.hpp"
+#include "http/response_parser.hpp"
 #include "http/target.hpp"
 
 #if LLHTTP_VERSION_MAJOR < 9 && !LLHTTP_STRICT_MODE
@@ -77,6 +78,22 @@ constexpr llhttp_settings_t make_settings() noexcept {
   return settings;
 }
 constinit const llhttp_settings_t settings = make_settings();
+
+/// llhttp refuses a second Content-Length even if it says the same; in an answer that is for the rules to compare.
+int on_answer_name(llhttp_t* parser, const char* at, std::size_t size) noexcept {
+  if ((parser->flags & F_CONTENT_LENGTH) != 0 && recognise({at, size}) == Known::content_length) {
+    parser->flags = static_cast<decltype(parser->flags)>(parser->flags & ~F_CONTENT_LENGTH);
+    parser->content_length = 0;
+  }
+  return on_name(parser, at, size);
+}
+
+constexpr llhttp_settings_t make_answer_settings() noexcept {
+  llhttp_settings_t answers = make_settings();
+  answers.on_header_field = on_answer_name;
+  return answers;
+}
+constinit const llhttp_settings_t answer_settings = make_answer_settings();
 
 /// Turns HTAB at the end of values into SP, which means the same: llhttp 8.1.0 refuses "Content-Length: 5<HTAB>", does
 /// not see "chunked<HTAB>" as chunked, and misses "close<HTAB>".
@@ -153,6 +170,24 @@ std::expected<void, Reject> HeadParser::parse(std::span<char> head, const HeadGu
   const RuleInput input{.base = base, .repeated = collector.repeated, .target = *target, .host_memory = host_memory_};
   if (auto verdict = apply_head_rules(input, out); !verdict) return verdict;
   if (!agrees(parser, guard, out)) return refuse(400, "readers disagree");
+  return {};
+}
+
+std::expected<void, Reject> read_response_fields(std::string_view head, Head& out) noexcept {
+  SLUICE_ASSERT(head.size() <= head_bytes_capacity + 1);  // no offset is above head_bytes_capacity then
+  out.field_count = 0;
+  out.first.fill(0);
+  llhttp_t parser;
+  llhttp_init(&parser, HTTP_RESPONSE, &answer_settings);
+  Collector collector{.base = head.data(), .head = &out};
+  parser.data = &collector;
+  const llhttp_errno error = llhttp_execute(&parser, head.data(), head.size());
+  if (error == HPE_USER && out.field_count == head_fields_capacity) return refuse(400, "too many fields");
+  if (!collector.complete || !is_pause(error)) return refuse(400, llhttp_errno_name(error));
+  const bool chunked = (parser.flags & F_CHUNKED) != 0;
+  const bool length = (parser.flags & F_CONTENT_LENGTH) != 0;
+  out.framing = chunked ? Framing::chunked : length ? Framing::length : Framing::none;
+  out.content_length = parser.content_length;
   return {};
 }
 
