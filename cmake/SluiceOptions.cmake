@@ -3,7 +3,7 @@
 option(BUILD_SHARED_LIBS "Build libsluice.so in place of libsluice.a" OFF)
 option(SLUICE_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(SLUICE_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
-option(SLUICE_BUILD_BENCH "Build the micro benchmarks" ${PROJECT_IS_TOP_LEVEL})
+option(SLUICE_BUILD_BENCH "Build sluice-load, its library sluice::bench, and the benchmarks" ${PROJECT_IS_TOP_LEVEL})
 option(SLUICE_INSTALL "Make the install target install sluice" ${PROJECT_IS_TOP_LEVEL})
 option(SLUICE_WERROR "Treat warnings in sluice's own code as errors" OFF)
 option(SLUICE_PLANTED "Compile the deliberate bugs into the library; only for the proof that the simulator finds them" OFF)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Who may include whom: reads every #include under include/ and src/ and names each wrong arrow.
+"""Who may include whom: reads every #include under include/, src/ and bench/load and names each wrong arrow.
 
     include/sluice   the standard library and <sluice/...>; extra/ is used by nobody but extra/ itself
     src/base         base
@@ -7,6 +7,8 @@
     src/server       everything but extra
     src/extra        everything
     third party      each library's header in the one file that owns it
+    bench/load       plan, judge and output compute: base and what is before them; client adds net and http; tool is
+                     where files are read, processes looked at and simdjson and CLI11 used
 """
 import argparse
 import pathlib
@@ -23,11 +25,23 @@ BELOW = {
     "extra": {"base", "net", "http", "admission", "server", "extra"},
 }
 
+# Of bench/load: its own rooms, and the layers of src/.
+LOAD_BELOW = {
+    "plan": {"plan"},
+    "judge": {"plan", "judge"},
+    "output": {"plan", "judge", "output"},
+    "client": {"plan", "judge", "client"},
+    "tool": {"plan", "judge", "output", "client", "tool"},
+    "": set(),
+}
+LOAD_LAYERS = {"client": {"base", "net", "http"}}
+
 # Header -> the files that may include it. A library that is not here is not known to the project.
 OWNERS = {
     r"llhttp(/.*)?\.h": r"src/http/parser\.cpp",
     r"liburing(/.*)?\.h": r"src/net/uring_io\.(hpp|cpp)",
-    r"simdjson\.h": r"(src|include/sluice)/extra/json\.(hpp|cpp)",
+    r"simdjson\.h": r"(src|include/sluice)/extra/json\.(hpp|cpp)|bench/load/tool/[a-z_]+\.cpp",
+    r"CLI/.*": r"bench/load/tool/cli\.cpp",
     r"fmt/.*": r"src/extra/[a-z_]+\.cpp",
     r"openssl/.*": r"src/extra/tls\.cpp",
     r"zlib\.h": r"src/extra/gzip\.cpp",
@@ -47,7 +61,7 @@ cstdlib cstring ctime cuchar cwchar cwctype
 
 # The kernel's and the C library's own headers, and the processor's.
 SYSTEM = re.compile(r"(sys|linux|netinet|net|arpa|asm|bits|sanitizer)/[a-z0-9_/-]+\.h|"
-                    r"(unistd|fcntl|errno|signal|poll|pthread|sched|netdb|dirent|grp|pwd|limits|stdio|stdlib|string|"
+                    r"(unistd|fcntl|errno|spawn|signal|poll|pthread|sched|netdb|dirent|grp|pwd|limits|stdio|stdlib|string|"
                     r"time|pty|termios|dlfcn|link|malloc|ucontext|cxxabi|ifaddrs)\.h|cxxabi\.h|"
                     r"[a-z0-9]*(mmintrin|x86intrin|cpuid|arm_neon|arm_acle)\.h")
 # What the two layers without system calls may still take from there: what only computes (arpa/inet.h has inet_pton).
@@ -102,6 +116,43 @@ def fault(root, relative, mark, name):
     return None
 
 
+def load_fault(root, relative, mark, name):
+    """As fault(), for a file of bench/load."""
+    room = relative.parts[2] if len(relative.parts) > 3 else ""
+    for header, owner in OWNERS.items():
+        if re.fullmatch(header, name):
+            return None if re.fullmatch(owner, relative.as_posix()) else f"its one place is {owner}"
+    if mark == "<":
+        if name in STANDARD or name.startswith("sluice/") or SYSTEM.fullmatch(name):
+            return None
+        return "not known; a new library gets a line in OWNERS, with the one file that includes it"
+    if name.startswith("load/"):
+        rest = name.split("/")
+        if not (root / "bench" / name).is_file():
+            return "there is no such file under bench/"
+        if len(rest) == 3 and rest[1] not in LOAD_BELOW[room]:
+            return f"{room or 'bench/load'} must not include {rest[1]}"
+        return None
+    if name.split("/")[0] not in LOAD_LAYERS.get(room, {"base"}):
+        return f"{room or 'bench/load'} must not include {name.split('/')[0]}"
+    return None
+
+
+def check_load(root):
+    faults = []
+    files = sorted(p for p in (root / "bench" / "load").rglob("*") if p.suffix in (".hpp", ".cpp", ".h"))
+    for path in files:
+        relative = path.relative_to(root)
+        if len(relative.parts) > 3 and relative.parts[2] not in LOAD_BELOW:
+            faults.append(f"{relative}: not in a known room ({', '.join(filter(None, LOAD_BELOW))})")
+            continue
+        for number, mark, name in includes(path):
+            why = load_fault(root, relative, mark, name)
+            if why:
+                faults.append(f"{relative}:{number}: {name}: {why}")
+    return len(files), faults
+
+
 def check(root):
     faults = []
     files = sorted(p for top in ("include", "src") for p in (root / top).rglob("*") if p.suffix in (".hpp", ".cpp", ".h"))
@@ -114,7 +165,8 @@ def check(root):
             why = fault(root, relative, mark, name)
             if why:
                 faults.append(f"{relative}:{number}: {name}: {why}")
-    return len(files), faults
+    load_count, load_faults = check_load(root)
+    return len(files) + load_count, faults + load_faults
 
 
 PLANTED = [
@@ -137,6 +189,14 @@ PLANTED = [
     ("src/server/s.cpp", '#include "s.hpp"'),
     ("src/server/s.cpp", '#include "base/absent.hpp"'),
     ("src/other/o.cpp", "#include <vector>"),
+    ("bench/load/plan/p.cpp", '#include "load/client/c.hpp"'),
+    ("bench/load/plan/p.cpp", '#include "net/n.hpp"'),
+    ("bench/load/judge/j.cpp", '#include "load/output/o.hpp"'),
+    ("bench/load/client/c.cpp", '#include "admission/a.hpp"'),
+    ("bench/load/client/c.cpp", "#include <simdjson.h>"),
+    ("bench/load/tool/main.cpp", "#include <CLI/CLI.hpp>"),
+    ("bench/load/tool/main.cpp", '#include "load/tool/absent.hpp"'),
+    ("bench/load/other/o.cpp", "#include <vector>"),
 ]
 FINE = [
     ("include/sluice/a.hpp", "#include <vector>\n#include <sluice/b.hpp>"),
@@ -149,6 +209,12 @@ FINE = [
     ("src/admission/a.hpp", "#include <mutex>"),
     ("src/server/s.hpp", '#include "net/n.hpp"\n#include "http/h.hpp"\n#include "admission/a.hpp"'),
     ("src/extra/x.hpp", '#include <sluice/extra/x.hpp>\n#include "server/s.hpp"'),
+    ("bench/load/plan/p.hpp", '#include <sluice/a.hpp>\n#include "base/b.hpp"'),
+    ("bench/load/judge/j.hpp", '#include "load/plan/p.hpp"'),
+    ("bench/load/client/c.hpp", '#include <sys/epoll.h>\n#include "load/judge/j.hpp"\n#include "net/n.hpp"'),
+    ("bench/load/output/o.hpp", '#include "load/plan/p.hpp"'),
+    ("bench/load/tool/cli.cpp", '#include <CLI/CLI.hpp>\n#include "load/output/o.hpp"'),
+    ("bench/load/tool/read.cpp", "#include <simdjson.h>"),
 ]
 
 

@@ -11,6 +11,7 @@ An HTML comment on the line before the block says what is done with it beyond co
 
   <!-- snippet: run -->                                   a program is started, is alive after a second, and ends by
                                                           itself within ten seconds of SIGTERM
+  <!-- snippet: end -->                                   a program is started and ends with 0 within a minute
   <!-- snippet: body -->                                  a fragment is called
   <!-- snippet: routes | GET /a 200 | POST /b 422 -->     a fragment is called, its routes are served, and each request
                                                           gets that status; more may follow the path: " x-name: value"
@@ -28,7 +29,7 @@ import tempfile
 import time
 
 BLOCK = re.compile(r"(?:^<!-- snippet: ([^\n]*?) *-->\n)?^```cpp[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
-PAGES = ("README.md", "src/README.md", "tests/README.md", "examples/README.md", "bench/README.md")
+PAGES = ("README.md", "src/README.md", "tests/README.md", "examples/README.md", "bench/load/README.md")
 
 PRELUDE = """
 #include <cstdio>
@@ -100,7 +101,7 @@ class Snippet:
         self.requests = [request.split() for request in self.marker.split("|")[1:]]
 
     def fault(self):
-        if self.program and self.marker not in ("", "run"):
+        if self.program and self.marker not in ("", "run", "end"):
             return f"a program is marked \"{self.marker}\""
         if not self.program and not self.serves and self.marker != "body":
             return "a fragment has no comment that says what to do with it"
@@ -122,7 +123,7 @@ def compile_program(args, name, code, scratch):
     define = ["-DSLUICE_SHARED"] if ".so" in args.library.suffixes else []
     done = subprocess.run(
         [args.compiler, "-std=c++23", "-Wall", "-Wextra", "-Werror", *define, f"-I{args.root}/include", str(source),
-         str(args.library), f"-Wl,-rpath,{args.library.parent}", "-pthread", "-o", str(binary)],
+         *(str(library) for library in args.bench), str(args.library), f"-Wl,-rpath,{args.library.parent}", "-pthread", "-o", str(binary)],
         capture_output=True, text=True)
     return binary, done.stderr if done.returncode else None
 
@@ -144,6 +145,14 @@ def run_program(binary):
     finally:
         process.kill()
         process.wait()
+
+
+def run_to_the_end(binary):
+    try:
+        done = subprocess.run([str(binary)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    except subprocess.TimeoutExpired:
+        return "did not end within a minute"
+    return f"ended with {done.returncode}:\n{done.stdout}" if done.returncode else None
 
 
 def ask(address, request):
@@ -212,6 +221,8 @@ def check(args, page, text):
                 binary, fault = compile_program(args, f"program_{snippet.number}", code, scratch)
                 if not fault and snippet.marker == "run":
                     fault = run_program(binary)
+                elif not fault and snippet.marker == "end":
+                    fault = run_to_the_end(binary)
             if fault:
                 faults.append(f"{page}:{snippet.line}: {fault}")
         faults += [f"{page}: {fault}" for fault in check_fragments(args, page, fragments, scratch)]
@@ -223,6 +234,7 @@ def self_test(args):
         "wrong program": "```cpp\nint main() { return typing_error; }\n```\n",
         "program that ends at once": "<!-- snippet: run -->\n```cpp\nint main() { return 3; }\n```\n",
         "fragment without a comment": "```cpp\napp.use(nothing);\n```\n",
+        "program that ends with a fault": "<!-- snippet: end -->\n```cpp\nint main() { return 3; }\n```\n",
         "wrong fragment": "<!-- snippet: body -->\n```cpp\napp.use(nothing);\n```\n",
         "other status": "<!-- snippet: routes | GET /a 200 -->\n```cpp\n"
                         "app.get(\"/b\", [](const Request&) { return text(\"b\"); });\n```\n",
@@ -245,6 +257,7 @@ def main():
     parser.add_argument("--root", type=pathlib.Path, required=True)
     parser.add_argument("--compiler", required=True)
     parser.add_argument("--library", type=pathlib.Path, required=True)
+    parser.add_argument("--bench", type=pathlib.Path, nargs="*", default=[], help="libraries of sluice::bench")
     parser.add_argument("--scratch", type=pathlib.Path, required=True)
     parser.add_argument("--self-test", action="store_true")
     args = parser.parse_args()

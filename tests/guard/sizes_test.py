@@ -7,8 +7,8 @@ import sys
 import tempfile
 
 LINES_MAX = 600
-SIZED = ("include", "src", "tests", "examples")
-CODE = (".hpp", ".cpp", ".h", ".c", ".py", ".sh")
+SIZED = ("include", "src", "tests", "examples", "bench")
+CODE = (".hpp", ".cpp", ".h", ".c", ".py", ".sh", ".js", ".css", ".html")
 TOP = {"CMakeLists.txt", "include", "src", "tests", "bench", "examples", "cmake", "README.md", "LICENSE",
        "CMakePresets.json"}
 LEFT_OUT = {"build", ".git", ".cache", "__pycache__"}  # made by tools, ignored by git
