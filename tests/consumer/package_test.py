@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """sluice as its users get it: built, installed, moved to another place, found by CMake and by pkg-config, run.
 
-    static, shared   the installed package; the prefix is moved before it is used
+    static, shared   the installed package; the prefix is moved before it is used. The static one with sluice::bench
     subdirectory     add_subdirectory
     fetch            FetchContent
     llhttp           which llhttp cmake/Findllhttp.cmake takes, and which it refuses
@@ -71,7 +71,8 @@ def installed(args, shared):
     for old in (here, moved.parent, args.scratch / "consumer"):
         shutil.rmtree(old, ignore_errors=True)
     configure(args, args.root, build, f"-DBUILD_SHARED_LIBS={'ON' if shared else 'OFF'}", "-DSLUICE_BUILD_TESTS=OFF",
-              "-DSLUICE_BUILD_EXAMPLES=OFF", "-DSLUICE_BUILD_BENCH=OFF", f"-DCMAKE_INSTALL_PREFIX={here}")
+              "-DSLUICE_BUILD_EXAMPLES=OFF", f"-DSLUICE_BUILD_BENCH={'OFF' if shared else 'ON'}",
+              f"-DCMAKE_INSTALL_PREFIX={here}")
     call(args.cmake, "--build", build, "-j2")
     call(args.cmake, "--install", build)
     moved.parent.mkdir()
@@ -90,6 +91,12 @@ def installed(args, shared):
     configure(args, args.root / "tests/consumer", args.scratch / "consumer", f"-DCMAKE_PREFIX_PATH={moved}")
     call(args.cmake, "--build", args.scratch / "consumer", "-j2")
     run(args.scratch / "consumer/consumer")
+    if not shared:
+        printed = call(args.scratch / "consumer/load_consumer")
+        if not re.search(r"^50 planned, [1-9]\d* answered$", printed, re.MULTILINE):
+            sys.exit(f"load_consumer printed:\n{printed}")
+        if "sluice-load 0." not in call(moved / "bin/sluice-load", "--version"):
+            sys.exit("the installed sluice-load does not run")
 
     env = {"PKG_CONFIG_PATH": str(library.parent / "pkgconfig")}
     flags = call("pkg-config", *([] if shared else ["--static"]), "--cflags", "--libs", "sluice", **env).split()

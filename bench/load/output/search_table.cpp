@@ -162,8 +162,9 @@ std::string overload_lines(const SearchResult& result) {
   }
   if (was(Probe::Stage::recovery)) {
     text +=
-        labelled("recovery", result.recovery_s < 0
-                                 ? "p99 did not come back"
+        labelled("recovery", result.recovery_s < 0 ? "p99 did not come back"
+                             : result.recovery_s == 0
+                                 ? "p99 was back at once"
                                  : "p99 was back " + format_duration(from_seconds(result.recovery_s)) + " after it");
   }
   return text;
