@@ -146,13 +146,17 @@ function server_panels(run, common, x) {
   const samples = list(run.server);
   const of = (pick) =>
       samples.map((sample) => [sample.at_s, pick(sample) ?? null]).filter((point) => point[1] !== null);
-  const names = [...new Set(samples.flatMap((sample) => list(sample.lanes).map((lane) => lane.name)))];
+  // A lane that never held anything says nothing, and a server has one per route.
+  const used = (lane) => lane.depth > 0 || lane.in_flight > 0 || lane.zombies > 0;
+  const names = [...new Set(samples.flatMap((sample) => list(sample.lanes).filter(used).map((lane) => lane.name)))];
   const lane = (name, key) => of((sample) => list(sample.lanes).find((other) => other.name === name)?.[key]);
   const panels = [];
   const line = (id, label, color, points, dash = "") =>
       ({id, label, color: line_colors[color % line_colors.length], dash, points});
-  if (names.length) {
+  if (samples.some((sample) => list(sample.lanes).length)) {
     panels.push(h("p", {class: "finding"}, h("strong", {}, "Which queue filled first: "), first_full_text(samples)));
+  }
+  if (names.length) {
     panels.push(chart({
       ...common,
       title: "Server: queued in each lane",

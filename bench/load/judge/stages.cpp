@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <map>
 #include <utility>
 
 #include "load/judge/searcher.hpp"
@@ -31,20 +30,36 @@ std::array<double, 5> shuffled_percents(std::uint64_t seed) {
   return percents;
 }
 
-/// The rates tested, and for each by how much the windows that met the maximum outnumber the others.
+/// One window, as evidence for or against a rate.
+struct Evidence {
+  double rate_per_s = 0, length_s = 0;
+  bool met = false;
+};
+
+/// The highest rate that kept below the maximum. A failure at it or below it is outweighed by it, unless that window was
+/// longer: servers do not get better with load, so the shorter window of the two had bad luck, or good.
 double highest_below(const std::vector<Probe>& probes, Duration maximum) {
-  std::map<double, int> votes;
+  std::vector<Evidence> all;
   for (const Probe& probe : probes) {
     const bool counts =
         probe.stage != Stage::ceiling && probe.stage != Stage::overload && probe.stage != Stage::recovery;
-    if (!counts || !probe.run.valid() || probe.run.total.planned == 0) continue;
+    if (!counts || probe.run.total.planned == 0) continue;
     const bool met = probe.run.total.all.max() < maximum && answered_share(probe.run) >= answered_min;
-    votes[probe.rate_per_s] += met ? 1 : -1;
+    // A window that the generator spoilt proves nothing against the server, but a pass in spite of it counts.
+    if (met || probe.run.valid()) all.push_back({probe.rate_per_s, probe.run.duration_s, met});
   }
   double highest = 0;
-  for (const auto& [rate_per_s, vote] : votes) {
-    if (vote < 0) break;
-    highest = rate_per_s;
+  for (const Evidence& one : all) {
+    const bool outweighed = std::ranges::any_of(all, [&one](const Evidence& other) {
+      return !other.met && other.rate_per_s <= one.rate_per_s && other.length_s > 1.01 * one.length_s;
+    });
+    const auto at_that_rate = [&one, &all](bool met) {
+      return std::ranges::count_if(
+          all, [&](const Evidence& other) { return other.met == met && other.rate_per_s == one.rate_per_s; });
+    };
+    if (one.met && !outweighed && at_that_rate(true) >= at_that_rate(false)) {
+      highest = std::max(highest, one.rate_per_s);
+    }
   }
   return highest;
 }

@@ -75,6 +75,31 @@ TEST(Run, MakesAConnectionPerRequestFromSeveralAddresses) {
   EXPECT_EQ(result->total.connect_failures, 0u);
 }
 
+TEST(Run, PlansNothingForThreadsWithoutAConnection) {
+  const NullServer server{false};
+  Load load = load_for(server.url());
+  load.threads = 3;
+  load.clients.front().connections = 2;
+  load.clients.front().rate_per_s = 200;
+  const auto result = run(load);
+  ASSERT_TRUE(result.has_value()) << result.error().text;
+  EXPECT_EQ(result->total.planned, 60u);
+  EXPECT_EQ(outcomes(result->total), 60u);
+  EXPECT_EQ(result->total.unsent, 0u);
+}
+
+TEST(Run, AClosedLoopThatCannotConnectHasConnectErrors) {
+  const NullServer server{false};
+  Load load = load_for(server.url());
+  load.sources = {"192.0.2.1"};  // RFC 5737: nobody's
+  load.clients.front().behaviour.requests_per_connection = 1;
+  const auto result = run(load);
+  ASSERT_TRUE(result.has_value()) << result.error().text;
+  EXPECT_GT(result->total.of(Outcome::connect_error).count, 0u);
+  EXPECT_EQ(outcomes(result->total), result->total.planned);
+  EXPECT_EQ(result->error_ratio(), 1);
+}
+
 TEST(Run, TellsHowItGoesAndEndsWhenAsked) {
   const NullServer server{false};
   Load load = load_for(server.url());
@@ -148,6 +173,32 @@ TEST(Run, SaysThatTheOtherEndSpeaksNoHttp) {
   const auto result = run(load_for("http://" + listener->address().to_string() + "/"));
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().kind, Error::Kind::not_http);
+}
+
+TEST(Run, KnowsHttpByAnyStatus) {
+  auto listener = net::Listener::open(*net::Address::parse("127.0.0.1:0"), {});
+  ASSERT_TRUE(listener.has_value());
+  std::jthread server{[fd = listener->fd(0)](const std::stop_token& stop) {
+    for (int count = 0; !stop.stop_requested();) {
+      const base::Fd client{::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC)};
+      if (!client) {
+        std::this_thread::yield();
+        continue;
+      }
+      char request[1024];
+      if (::recv(client.get(), request, sizeof request, 0) <= 0) continue;
+      const std::string_view answer = count++ == 0 ? "rubbish\r\n\r\n"
+                                                   : "HTTP/1.1 404 Not Found\r\nConnection: close\r\n"
+                                                     "Content-Length: 0\r\n\r\n";
+      (void)!::send(client.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
+    }
+  }};
+  Load load = load_for("http://" + listener->address().to_string() + "/");
+  load.clients.front().connections = 1;
+  const auto result = run(load);
+  ASSERT_TRUE(result.has_value()) << result.error().text;
+  EXPECT_EQ(result->total.of(Outcome::broken).count, 1u);
+  EXPECT_GT(result->total.of(Outcome::other).count, 0u);
 }
 
 TEST(Run, SaysThatDescriptorsAreTooFew) {
