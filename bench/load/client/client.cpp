@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "base/assert.hpp"
 
@@ -79,7 +80,9 @@ void Client::connect_more(base::TimePoint now) noexcept {
     while (may_connect(*group, now)) {
       ++group->attempted;
       Connection* const connection = open_connection(*group);
-      if (connection != nullptr && group->on_demand()) offer(*connection, now);
+      if (!group->on_demand()) continue;
+      if (connection != nullptr) offer(*connection, now);
+      else lose_request(*group, now);
     }
   }
 }
@@ -128,6 +131,7 @@ void Client::connected(net::Stream& stream) noexcept {
   group.reconnect_pause = {};
   meeting_.connected.fetch_add(1, std::memory_order_relaxed);
   connection.free_since = now;
+  if (!group.background) unconnected_ -= connection.count;
   for (unsigned index = 0; index < connection.count; ++index) connection.flight(index).ready = now;
   if (connection.piece_at != base::never) send_piece(connection);
   if (phase_ == Phase::loading && connection.count == 0) offer(connection, now);
@@ -144,6 +148,11 @@ void Client::connect_failed(Group& group, int error) noexcept {
   group.reconnect_at = now + group.reconnect_pause;
   if (phase_ != Phase::loading || group.on_demand()) return;
   if (group.open_loop() && (!group.idle.empty() || group.next_due() > now)) return;
+  lose_request(group, now);
+}
+
+/// The connection that the next request would have had could not be made.
+void Client::lose_request(Group& group, base::TimePoint now) noexcept {
   Flight flight = group.open_loop() ? group.take() : group.make(now);
   count_planned(group, flight);
   finish(group, flight, Outcome::connect_error, now);
@@ -193,8 +202,7 @@ void Client::closed(net::Stream& stream) noexcept {
   Connection& connection = of(stream);
   Group& group = *connection.group;
   SLUICE_ASSERT(connection.count == 0 && !connection.listed());
-  --group.live;
-  group.slot_free_at = clock_.now();
+  if (group.live-- == group.connections_max) group.slot_free_at = clock_.now();
   slab_.give(connection);
 }
 
@@ -252,6 +260,15 @@ void Client::serve(Group& group, base::TimePoint now) noexcept {
   }
 }
 
+/// Closed loop: a connection that waited for a retry goes on when another one has taken that.
+void Client::release_idle(Group& group, base::TimePoint now) noexcept {
+  while (group.idle_count > group.again.size()) {
+    Connection& connection = group.idle.front();
+    group.unlist(connection);
+    offer(connection, now);
+  }
+}
+
 /// The connection has room for requests: it sends one at once, or waits for one.
 void Client::offer(Connection& connection, base::TimePoint now) noexcept {
   Group& group = *connection.group;
@@ -283,6 +300,10 @@ void Client::send(Connection& connection, Flight flight) noexcept {
   connection.last = limit > 0 && connection.requests + connection.count + 1 >= limit;
   flight.ready = connection.free_since;
   connection.push(flight);
+  if (!group.background) {
+    ++held_;
+    unconnected_ += connection.connecting;
+  }
   group.unlist(connection);
   if (group.open_loop() && connection.has_room() && !connection.connecting) group.list_idle(connection);
 
@@ -330,15 +351,15 @@ void Client::writing(net::Stream& stream) noexcept {
   const bool open_loop = group.open_loop();
   for (; connection.written < connection.count; ++connection.written) {
     Flight& flight = connection.flight(connection.written);
-    flight.sent = now;
+    const bool first = std::exchange(flight.sent, now) == base::TimePoint{};
     if (!group.background && outstanding_++ == 0) waiting_since_ = now;
     if (!measured(flight.due)) continue;
     ++group.record->sent;
-    if (flight.tries > 0) ++group.record->retried;
+    if (!first) ++group.record->retried;
     if (!group.background) {
       if (WindowRecord* const window = window_at(now)) ++window->sent;
     }
-    if (!open_loop || flight.tries > 0) continue;
+    if (!open_loop || !first) continue;
     const base::TimePoint free = std::max(flight.due, flight.ready);
     group.record->connection_wait.record(group.on_demand() ? flight.waited : free - flight.due);
     group.record->send_lag.record(now - free + flight.lag);
@@ -348,13 +369,15 @@ void Client::writing(net::Stream& stream) noexcept {
   }
 }
 
-void Client::wrote(net::Stream& stream, std::size_t count) noexcept { of(stream).group->record->bytes_sent += count; }
+void Client::wrote(net::Stream& stream, std::size_t count) noexcept {
+  if (measured(loop_->now())) of(stream).group->record->bytes_sent += count;
+}
 
 void Client::input(net::Stream& stream, std::span<char> bytes) noexcept {
   Connection& connection = of(stream);
   Group& group = *connection.group;
   const base::TimePoint now = clock_.now();
-  group.record->bytes_received += bytes.size();
+  if (measured(now)) group.record->bytes_received += bytes.size();
   if (const std::uint64_t rate = group.clients.behaviour.read_bytes_per_s; rate > 0) {
     connection.resume_at = now + time_for(bytes.size(), rate);
     loop_->pause(connection);
@@ -392,16 +415,22 @@ void Client::answered(Connection& connection, base::TimePoint now) noexcept {
   const http::ResponseHead& head = connection.reader.head();
   spoke_http_ = true;
   ++connection.requests;
-  const bool ends = head.close || (connection.last && connection.count == 1);
+  // An answer before the request was written to its end: the rest can't be left out, and nobody wants it any more.
+  const bool cut_short = connection.piece_at != base::never;
+  const bool ends = head.close || cut_short || (connection.last && connection.count == 1);
   const Outcome outcome = outcome_of(head.status);
   if (!group.background) note_answer(outcome, now);
+  if (connection.count == connection.capacity) connection.free_since = now;
   finish(group, pop_flight(connection), outcome, now);
-  connection.free_since = now;
   if (ends) leave(connection);
 }
 
 Flight Client::pop_flight(Connection& connection) noexcept {
-  if (connection.written > 0 && !connection.group->background) --outstanding_;
+  if (!connection.group->background) {
+    --held_;
+    unconnected_ -= connection.connecting;
+    if (connection.written > 0) --outstanding_;
+  }
   return connection.pop();
 }
 
@@ -455,6 +484,7 @@ void Client::record(Group& group, const Flight& flight, Outcome outcome, base::T
   ++result.count;
   result.latency.record(now - flight.due);
   if (flight.sent != base::TimePoint{}) result.service.record(now - flight.sent);
+  else ++group.record->unsent;
   if (group.background || outcome == Outcome::unanswered) return;
   if (WindowRecord* const window = window_at(now)) {
     ++window->outcomes[static_cast<std::size_t>(outcome)];
@@ -463,8 +493,7 @@ void Client::record(Group& group, const Flight& flight, Outcome outcome, base::T
 }
 
 void Client::note_answer(Outcome outcome, base::TimePoint now) noexcept {
-  const base::TimePoint since = std::max(last_answer_, waiting_since_);
-  if (now - since >= silence_min) record_.silences.add({since, now});
+  note_silence(now);
   last_answer_ = now;
   switch (outcome) {
     case Outcome::ok: ++ok_; break;
@@ -475,6 +504,12 @@ void Client::note_answer(Outcome outcome, base::TimePoint now) noexcept {
   if (!measured(now)) return;
   ++record_.answers;
   if (outcome == Outcome::ok) ++record_.good_answers;
+}
+
+/// Requests are waiting, and no answer came until now. Behind the end nothing new is asked, so that says nothing.
+void Client::note_silence(base::TimePoint now) noexcept {
+  const Span silence{std::max({last_answer_, waiting_since_, measure_from_}), std::min(now, end_)};
+  if (silence.length() >= silence_min) record_.silences.add(silence);
 }
 
 }  // namespace sluice::bench

@@ -66,12 +66,14 @@ class Client {
   bool may_connect(const Group& group, base::TimePoint now) const noexcept;
   Connection* open_connection(Group& group) noexcept;
   void connect_failed(Group& group, int error) noexcept;
+  void lose_request(Group& group, base::TimePoint now) noexcept;
   void stop_connecting(Connection& connection, int error) noexcept;
   void leave(Connection& connection) noexcept;
   void close(Connection& connection) noexcept;
 
   // Requests.
   void serve(Group& group, base::TimePoint now) noexcept;
+  void release_idle(Group& group, base::TimePoint now) noexcept;
   void offer(Connection& connection, base::TimePoint now) noexcept;
   void send(Connection& connection, Flight flight) noexcept;
   void send_piece(Connection& connection) noexcept;
@@ -86,12 +88,15 @@ class Client {
   void finish(Group& group, Flight flight, Outcome outcome, base::TimePoint now) noexcept;
   void record(Group& group, const Flight& flight, Outcome outcome, base::TimePoint now) noexcept;
   void note_answer(Outcome outcome, base::TimePoint now) noexcept;
+  void note_silence(base::TimePoint now) noexcept;
   WindowRecord* window_at(base::TimePoint at) noexcept;
   void end_windows(base::TimePoint now) noexcept;
+  void end_last_window() noexcept;
   std::uint64_t waiting(base::TimePoint now) const;
 
   // Time.
   void advance(base::TimePoint now) noexcept;
+  base::TimePoint wake_for(const Group& group) const noexcept;
   bool connected_all() const noexcept;
   void start(base::TimePoint at) noexcept;
   void end_load(base::TimePoint now) noexcept;
@@ -115,7 +120,9 @@ class Client {
   base::TimePoint connect_by_, measure_from_ = base::never, end_ = base::never, grace_end_ = base::never;
   unsigned connecting_ = 0;  // under way
   std::size_t next_source_;
-  std::uint64_t outstanding_ = 0;  // of those that are measured, no background
+  std::uint64_t held_ = 0;  // requests on connections, sent or not; of those that are measured, no background
+  std::uint64_t outstanding_ = 0;  // of them: sent
+  std::uint64_t unconnected_ = 0;  // of them: on connections that are being made
   bool spoke_http_ = false;
 
   // For account().

@@ -25,7 +25,7 @@ Group::Group(const Settings& settings, std::size_t place, Part thread)
       background{place + settings.load->background >= settings.load->clients.size()},
       connections_max{thread.of(clients.connections)},
       random{settings.load->seed * 1'000'003 + place * 1009 + thread.number},
-      thread_{thread},
+      thread_{thread.number, std::min(thread.count, clients.connections)},  // without a connection: no part in the plan
       seed_{settings.load->seed + place},
       schedule_{ScheduleOptions{}} {}
 
@@ -34,7 +34,7 @@ void Group::begin(base::TimePoint warm, base::TimePoint from, base::TimePoint to
   warm_end_ = from;
   warming_ = warm < from;
   origin_ = warming_ ? warm : from;
-  if (!open_loop()) return;
+  if (!open_loop() || connections_max == 0) return;
   ScheduleOptions options{.rate_per_s = clients.rate_per_s,
                           .arrival = clients.arrival,
                           .pattern = clients.pattern,
@@ -83,10 +83,12 @@ Flight Group::take() {
 }
 
 std::uint64_t Group::waiting(base::TimePoint now) const {
-  if (!open_loop() || planned > now) return 0;
+  if (!open_loop()) return 0;
+  auto count = static_cast<std::uint64_t>(
+      std::ranges::count_if(again, [now](const Again& entry) { return !entry.last && entry.at <= now; }));
+  if (planned > now) return count;
   Schedule ahead = schedule_;
   base::TimePoint at = planned;
-  std::uint64_t count = 0;
   while (at <= now && at < end_ && count < counted_max) {
     ++count;
     const base::Duration offset = ahead.next();

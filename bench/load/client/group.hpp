@@ -96,9 +96,7 @@ struct Group {
   Flight take();
   /// A request of the closed loop, due now.
   Flight make(base::TimePoint now);
-  /// Whether a request can go out now: on a connection that is there, or on one that can be made.
-  bool can_send() const noexcept { return !idle.empty() || (on_demand() && live < connections_max); }
-  /// How many planned requests are due at `now` and not taken; counted up to a bound, estimated beyond.
+  /// How many planned requests are due at `now` and on no connection; counted up to a bound, estimated beyond.
   std::uint64_t waiting(base::TimePoint now) const;
   /// False if too many wait already.
   [[nodiscard]] bool try_again(const Again& entry);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "load/client/client.hpp"
+
 namespace sluice::bench {
 namespace {
 
@@ -96,6 +98,7 @@ std::vector<Stretch> silences_of(const std::vector<ThreadRecord>& records, base:
   }
   std::erase_if(common, [&](const Stretch& silence) {
     const double length = silence.to_s - silence.from_s;
+    if (length < seconds(Client::silence_min)) return true;
     return std::ranges::any_of(stalls, [&](const Stretch& stall) { return overlap_s(stall, silence) > length / 2; });
   });
   return common;

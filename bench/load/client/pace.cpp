@@ -21,30 +21,43 @@ base::TimePoint Client::next_wake() noexcept {
   base::TimePoint wake = turn_end_ + heartbeat;
   switch (phase_) {
     case Phase::connecting: break;
-    case Phase::waiting: wake = turn_end_ + std::chrono::milliseconds{1}; break;
+    case Phase::waiting: {
+      wake = turn_end_ + std::chrono::milliseconds{1};
+      const std::int64_t at = meeting_.start.load();
+      if (at != Meeting::not_yet) wake = std::min(wake, base::TimePoint{std::chrono::nanoseconds{at}});
+      break;
+    }
     case Phase::grace: wake = std::min(wake, grace_end_); break;
     case Phase::over: break;
     case Phase::loading:
       wake = std::min(wake, end_);
-      for (const auto& group : groups_) {
-        if (group->can_send()) wake = std::min(wake, group->next_due());
-        const bool connects = !group->on_demand() || !group->open_loop();
-        if (connects && group->live < group->connections_max) wake = std::min(wake, group->reconnect_at);
-      }
+      for (const auto& group : groups_) wake = std::min(wake, wake_for(*group));
       break;
   }
   planned_wake_ = std::max(wake, turn_end_);
   return planned_wake_;
 }
 
+/// When there is something to do for the group, as far as that depends on time alone: else an event will tell.
+base::TimePoint Client::wake_for(const Group& group) const noexcept {
+  base::TimePoint wake = group.idle.empty() ? base::never : group.next_due();
+  if (group.live < group.connections_max && connecting_ < connecting_max) {
+    wake = std::min(wake, group.on_demand() && group.open_loop() ? group.next_due() : group.reconnect_at);
+  }
+  return wake;
+}
+
 bool Client::turn_ended() noexcept {
   const base::TimePoint now = clock_.now();
   account(now);
+  if (phase_ == Phase::loading) {  // first of all: what was due goes out, even if the end has come meanwhile
+    for (auto& group : groups_) {
+      serve(*group, now);
+      if (!group->open_loop() && now < end_) release_idle(*group, now);
+    }
+  }
   advance(now);
   if (phase_ == Phase::connecting || phase_ == Phase::loading) connect_more(now);
-  if (phase_ == Phase::loading) {
-    for (auto& group : groups_) serve(*group, now);
-  }
   if (phase_ == Phase::over && slab_.in_use() == 0) loop_->quit();
   tell();
   return false;
@@ -100,7 +113,7 @@ void Client::advance(base::TimePoint now) noexcept {
       break;
     case Phase::grace:
       end_windows(now);
-      if (outstanding_ == 0 || now >= grace_end_) finish_all(now);
+      if (held_ == 0 || now >= grace_end_) finish_all(now);
       break;
     case Phase::over: break;
   }
@@ -123,19 +136,19 @@ void Client::start(base::TimePoint at) noexcept {
 }
 
 void Client::end_load(base::TimePoint now) noexcept {
-  end_ = std::min(end_, std::max(now, measure_from_));
+  end_ = std::min(end_, std::max(now + base::Duration{1}, measure_from_));  // what was due just now is still in it
   grace_end_ = now + settings_.load->grace;
   phase_ = Phase::grace;
   record_.cpu = measuring_ ? thread_cpu_time() - cpu_at_start_ : base::Duration{};
   record_.measured = end_ - measure_from_;
   for (auto& group : groups_) group->cut(end_);
+  end_last_window();
 }
 
 /// Nothing is waited for any longer: whatever was planned and has no outcome is unanswered.
 void Client::finish_all(base::TimePoint now) noexcept {
   if (phase_ == Phase::loading) end_load(now);
-  const base::TimePoint since = std::max(last_answer_, waiting_since_);
-  if (outstanding_ > 0 && now - since >= silence_min) record_.silences.add({since, now});
+  if (outstanding_ > 0) note_silence(now);
   phase_ = Phase::over;
   slab_.for_each_in_use([this, now](Connection& connection) {
     if (connection.closing) return;
@@ -143,6 +156,7 @@ void Client::finish_all(base::TimePoint now) noexcept {
     while (connection.count > 0) record(group, pop_flight(connection), Outcome::unanswered, now);
     close(connection);
   });
+  SLUICE_ASSERT(held_ == 0 && outstanding_ == 0 && unconnected_ == 0);
   for (auto& group : groups_) {
     for (const Again& again : group->again) {
       record(*group, again.flight, again.last.value_or(Outcome::unanswered), again.last ? again.last_at : now);
@@ -151,7 +165,6 @@ void Client::finish_all(base::TimePoint now) noexcept {
     while (group->planned != base::never) {
       Flight flight = group->take();
       count_planned(*group, flight);
-      if (measured(flight.due)) ++group->record->unsent;
       record(*group, flight, Outcome::unanswered, now);
     }
   }
@@ -167,9 +180,9 @@ WindowRecord* Client::window_at(base::TimePoint at) noexcept {
   return &record_.windows[index];
 }
 
-/// How many requests of the measured clients are due and not sent.
+/// How many requests of the measured clients are due and not sent. Some have a connection that is still being made.
 std::uint64_t Client::waiting(base::TimePoint now) const {
-  std::uint64_t count = 0;
+  std::uint64_t count = unconnected_;
   for (const auto& group : groups_) {
     if (!group->background) count += group->waiting(now);
   }
@@ -185,6 +198,14 @@ void Client::end_windows(base::TimePoint now) noexcept {
   for (; windows_ended_ < ended; ++windows_ended_) {
     record_.windows[windows_ended_].outstanding = outstanding_;
     record_.windows[windows_ended_].waiting = waiting_now;
+  }
+}
+
+/// The load may end in the middle of a window, which is noted then, with all that was not sent.
+void Client::end_last_window() noexcept {
+  if (WindowRecord* const last = end_ > measure_from_ ? window_at(end_ - base::Duration{1}) : nullptr) {
+    last->outstanding = outstanding_;
+    last->waiting = waiting(end_) + (held_ - outstanding_ - unconnected_);
   }
 }
 

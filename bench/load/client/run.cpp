@@ -159,7 +159,7 @@ class Run {
     watch();
     end();
     if (trouble_) return std::unexpected(*trouble_);
-    if (meeting_.not_http && meeting_.ok + meeting_.refused == 0) {
+    if (no_http()) {
       return std::unexpected(Error{Error::Kind::not_http, target_.url + " does not answer in HTTP/1.1"});
     }
     RunResult result = merge(settings_, records_, measured_from_);
@@ -183,6 +183,9 @@ class Run {
   }
 
  private:
+  /// Something came, but no answer of any status.
+  bool no_http() const noexcept { return meeting_.not_http && meeting_.ok + meeting_.refused + meeting_.failed == 0; }
+
   std::uint64_t connections() const noexcept {
     std::uint64_t sum = 0;
     for (const Clients& clients : load_.clients) sum += clients.connections;
@@ -228,11 +231,14 @@ class Run {
     }
     const bool any_kept = std::ranges::any_of(
         load_.clients, [](const Clients& clients) { return clients.behaviour.requests_per_connection != 1; });
-    if (interrupted_) trouble_ = Error{Error::Kind::interrupted, "interrupted before the load began"};
     const int error = meeting_.connect_error;
-    if (!trouble_ && any_kept && meeting_.connected == 0) trouble_ = connect_error(target_, error);
-    if (!trouble_ && (error == EMFILE || error == ENFILE)) trouble_ = connect_error(target_, error);
-    if (!trouble_) return {};
+    {
+      const std::lock_guard hold{trouble_mutex_};  // other threads may still be failing
+      if (!trouble_ && interrupted_) trouble_ = Error{Error::Kind::interrupted, "interrupted before the load began"};
+      if (!trouble_ && any_kept && meeting_.connected == 0) trouble_ = connect_error(target_, error);
+      if (!trouble_ && (error == EMFILE || error == ENFILE)) trouble_ = connect_error(target_, error);
+      if (!trouble_) return {};
+    }
     end();
     return std::unexpected(*trouble_);
   }
@@ -245,7 +251,7 @@ class Run {
       next_look += look_interval;
       const auto now = Clock::now();
       if (interrupted()) meeting_.stop = true;
-      if (meeting_.not_http && meeting_.ok + meeting_.refused == 0) meeting_.abandon = true;
+      if (no_http()) meeting_.abandon = true;
       const double at_s = std::chrono::duration<double>(now - measured_from_).count();
       if (load_.on_progress) tell(at_s);
       if (!load_.watch_server || now < next_sample || meeting_.abandon) continue;

@@ -28,6 +28,24 @@ TEST_F(OpenLoop, SendsWhatWasDueBeforeTheEndHoweverLateItIs) {
   EXPECT_GE(ms(result.total.send_lag.max()), 5);
 }
 
+TEST_F(OpenLoop, NothingWaitsWhileConnectionsAreFree) {
+  clients().rate_per_s = 1000;  // one is due when a window ends
+  const RunResult result = run();
+  for (const Window& window : result.windows) EXPECT_EQ(window.waiting, 0u) << window.at_s;
+}
+
+TEST_F(OpenLoop, WhatHasItsConnectionBeingMadeIsWaiting) {
+  clients().rate_per_s = 500;
+  clients().behaviour.requests_per_connection = 1;
+  clients().connections = 500;
+  prepare();
+  net->options().delay_max = 100ms;
+  const RunResult result = run();
+  ASSERT_GE(result.windows.size(), 20u);
+  EXPECT_GT(result.windows[15].waiting, 10u);
+  EXPECT_LE(result.windows[15].waiting + result.windows[15].outstanding, 500u);
+}
+
 TEST_F(OpenLoop, GraceWaitsForConnectionsThatAreBeingMade) {
   clients().rate_per_s = 100;
   clients().behaviour.requests_per_connection = 1;
@@ -212,7 +230,8 @@ TEST_F(Truth, BytesAreThoseOfTheMeasuredPart) {
   clients().rate_per_s = 1000;
   load.warmup = 2s;
   const RunResult result = run();
-  EXPECT_NEAR(static_cast<double>(result.total.bytes_received), 2000.0 * static_cast<double>(Reply{}.bytes.size()), 200);
+  EXPECT_NEAR(static_cast<double>(result.total.bytes_received), 2000.0 * static_cast<double>(Reply{}.bytes.size()),
+              200);
   EXPECT_NEAR(static_cast<double>(result.total.bytes_sent), 2000.0 * static_cast<double>(server->heads[0].size()), 200);
 }
 

@@ -403,6 +403,8 @@ TEST_P(LoadChaos, EveryPlannedRequestHasExactlyOneOutcome) {
     on_start = [this, what = random.next() % 8, at = 0.001 * static_cast<double>(random.next() % 500)] {
       if (what == 0) net->at(second(at), [this] { meeting.stop = true; });
       if (what == 1) net->at(second(at), [this] { meeting.abandon = true; });
+      if (what == 2) net->at(second(at), [this] { server_loop->stop_accepting(); });  // new connections are refused
+      if (what == 3) net->options().delay_max = 200ms;  // some connections come too late
     };
     const RunResult result = run();
     EXPECT_EQ(outcomes(result.total), result.total.planned);
