@@ -11,11 +11,14 @@
 #include <filesystem>
 #include <span>
 #include <system_error>
+#include <thread>
 
 #include "base/fd.hpp"
 
 namespace sluice::bench {
 namespace {
+
+constexpr std::chrono::microseconds between_threads{500};
 
 constexpr std::string_view blanks = " \t";
 
@@ -198,6 +201,8 @@ ProcessWatch::Threads ProcessWatch::read_threads() const {
     const auto ticks = stat ? cpu_ticks(*stat) : std::nullopt;
     if (!ticks) continue;
     threads[tid] = Thread{*ticks, status ? context_switches(*status).value_or(Switches{}) : Switches{}};
+    // The generator may share this processor: dozens of files in one go would make it send milliseconds late.
+    std::this_thread::sleep_for(between_threads);
   }
   return threads;
 }
