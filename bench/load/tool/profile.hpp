@@ -45,8 +45,10 @@ class PerfRecording {
   [[nodiscard]] std::expected<FoldedStacks, std::string> finish();
 
  private:
-  PerfRecording(::pid_t perf, std::filesystem::path folder) : perf_{perf}, folder_{std::move(folder)} {}
+  PerfRecording(int pid, ::pid_t perf, std::filesystem::path folder)
+      : pid_{pid}, perf_{perf}, folder_{std::move(folder)} {}
 
+  int pid_;  // the process that is looked at
   ::pid_t perf_;
   std::filesystem::path folder_;
 };
