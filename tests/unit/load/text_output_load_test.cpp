@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -320,11 +321,22 @@ class Terminal {
 
   int fd() const { return slave_.get(); }
   bool there() const { return static_cast<bool>(slave_); }
-  /// What was drawn since the call before.
+  /// What was drawn since the call before. The kernel hands bytes over in its own time, in order: a mark is drawn
+  /// behind them and waited for.
   std::string drawn() const {
-    std::array<char, 4096> bytes{};
-    const ::ssize_t count = ::read(master_.get(), bytes.data(), bytes.size());
-    return {bytes.data(), count > 0 ? static_cast<std::size_t>(count) : 0};
+    constexpr char mark = '\x04';
+    EXPECT_EQ(::write(slave_.get(), &mark, 1), 1);
+    std::string text;
+    for (;;) {
+      ::pollfd ready{.fd = master_.get(), .events = POLLIN, .revents = 0};
+      if (::poll(&ready, 1, 60'000) != 1) return text + " (and no mark behind it)";
+      std::array<char, 4096> bytes{};
+      const ::ssize_t count = ::read(master_.get(), bytes.data(), bytes.size());
+      if (count > 0) text.append(bytes.data(), static_cast<std::size_t>(count));
+      if (text.ends_with(mark)) break;
+    }
+    text.pop_back();
+    return text;
   }
 
  private:
