@@ -2,7 +2,7 @@
 """What a handler's style costs: math-plus-server in every style, with and without middleware, at four rates.
 
     cmake --preset release && cmake --build --preset release
-    bench/scenarios/math_plus/run.py                              twenty minutes
+    bench/scenarios/math_plus/run.py                              twenty minutes, more if runs have to be repeated
     bench/scenarios/math_plus/run.py --tier full                  more than a day: 10 minutes a rate, three times
     bench/scenarios/math_plus/run.py --only 'get.return'          some cells
 
@@ -69,6 +69,8 @@ def arguments():
     parser.add_argument("--tier", choices=("quick", "full"), default="quick", help="20 s or 600 s per rate; quick")
     parser.add_argument("--only", metavar="REGEX", help="the cells whose name matches, as 'get.return' or 'post.*mw8'")
     parser.add_argument("--replicates", type=int, metavar="N", help="every cell so often; quick: 1, full: 3")
+    parser.add_argument("--again", type=int, default=2, metavar="N",
+                        help="how often a run that does not count is repeated, on a fresh server; 2")
     parser.add_argument("--seconds", type=int, metavar="N", help="per rate, in place of the tier's")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the random order; 1")
     parser.add_argument("--out", default=BUILD / "math_plus", type=pathlib.Path, metavar="DIR",
@@ -81,6 +83,8 @@ def arguments():
     options.warmup = min(WARMUP_SECONDS[options.tier], options.seconds)
     if not 1 <= options.replicates <= 20:
         parser.error("--replicates: 1 to 20")
+    if not 0 <= options.again <= 20:
+        parser.error("--again: 0 to 20")
     if not 1 <= options.seconds <= 3600:
         parser.error("--seconds: 1 to 3600")
     return options
@@ -102,12 +106,25 @@ def backend_of(server):
 
 
 def measure(cell, replicate, rates, options, pinning):
-    """One fresh server, all rates. Returns the file of the result."""
+    """A fresh server and all rates, then another for those that do not count. Returns the files of the results."""
+    files = []
+    for attempt in range(1 + options.again):
+        name = str(replicate) if attempt == 0 else f"{replicate} again {attempt}"
+        files.append(measure_once(cell, name, rates, options, pinning))
+        sweep = json.loads(files[-1].read_text(encoding="utf-8"))
+        late = {rate_text(run) for run in sweep["runs"] if not run["valid"]}
+        rates = [rate for rate in rates if rate in late]
+        if not rates:
+            break
+    return files
+
+
+def measure_once(cell, replicate, rates, options, pinning):
     command = pinning.of_server([options.server, "--listen", "127.0.0.1:0", "--loops", "1", "--middleware",
                                  str(cell.middleware)])
     with Server(command) as server:
-        name = ".".join(["sluice", cell.name(), backend_of(server), "r" + "-".join(RATES), "t1", f"c{CONNECTIONS}",
-                         f"d{options.seconds}s", f"rep{replicate}"])
+        name = ".".join(["sluice", cell.name(), backend_of(server), "r" + "-".join(r for r in RATES if r in rates),
+                         "t1", f"c{CONNECTIONS}", f"d{options.seconds}s", f"rep{replicate}".replace(" ", "-")])
         file = options.out / f"{name}.json"
         load = [options.load, "sweep", *cell.request(server.address), "--rates", ",".join(rates), "-c",
                 str(CONNECTIONS), "-t", "1", "-d", f"{options.seconds}s", "--warmup", f"{options.warmup}s", "--pause",
@@ -146,7 +163,8 @@ def spread(values):
 
 def verdict_of(runs):
     """Whether they count; the reasons without their figures, which the page has."""
-    reasons = list(dict.fromkeys(reason.partition(":")[0] for run in runs for reason in run["invalid"]))
+    reasons = list(dict.fromkeys(re.sub(r" (for )?[\d.,]+ .*", "", reason.partition(":")[0])
+                                 for run in runs for reason in run["invalid"]))
     valid = sum(run["valid"] for run in runs)
     if valid == len(runs):
         return "yes" if valid == 1 else f"{valid} of {valid}"
@@ -166,6 +184,10 @@ def rate_of(run):
     return run["config"]["rate_rps"]
 
 
+def rate_text(run):
+    return f"{rate_of(run) / 1000:g}k"
+
+
 def table_of(results):
     """`results`: (cell, sweep) of every replicate."""
     rows = [["style", "method", "middleware", "rate", "answered/s", "not 2xx", "p50 ms", "p99 ms", "p99.9 ms", "max ms",
@@ -174,7 +196,8 @@ def table_of(results):
     for cell in sorted(cells.values(), key=Cell.row):
         runs = [run for other, sweep in results if other.name() == cell.name() for run in sweep["runs"]]
         for rate in sorted({rate_of(run) for run in runs}):
-            rows.append(row_of(cell, f"{rate / 1000:g}k", [run for run in runs if rate_of(run) == rate]))
+            of_rate = [run for run in runs if rate_of(run) == rate]
+            rows.append(row_of(cell, rate_text(of_rate[0]), of_rate))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
@@ -187,7 +210,7 @@ def conditions_of(sweep, options, pinning):
              ("mitigations", machine["mitigations"]), ("kernel", machine["kernel"]),
              ("compiler", f"{machine['compiler']}, {machine['build']}"),
              ("load", f"{CONNECTIONS} connections, constant arrival; at each rate {options.warmup} s of warm-up and "
-                      f"{options.seconds} s measured, {times}"),
+                      f"{options.seconds} s measured, {times}; what did not count again, up to {options.again} times"),
              ("order", f"random, seed {options.seed}, a fresh server for each cell")]
     return "\n".join(f"* {name}: {value}" for name, value in lines if value)
 
@@ -217,13 +240,14 @@ def main():
     results, files = [], []
     for number, (replicate, cell) in enumerate(plan, 1):
         began = time.monotonic()
-        file = measure(cell, replicate, order.sample(RATES, len(RATES)), options, pinning)
-        sweep = json.loads(file.read_text(encoding="utf-8"))
-        results.append((cell, sweep))
-        files.append((cell.row(), replicate, str(file)))
-        invalid = sum(not run["valid"] for run in sweep["runs"])
+        measured = measure(cell, replicate, order.sample(RATES, len(RATES)), options, pinning)
+        sweeps = [json.loads(file.read_text(encoding="utf-8")) for file in measured]
+        results.extend((cell, sweep) for sweep in sweeps)
+        files.extend((cell.row(), replicate, str(file)) for file in measured)
+        repeated = sum(len(sweep["runs"]) for sweep in sweeps[1:])
+        invalid = sum(not run["valid"] for run in sweeps[-1]["runs"])
         print(f"{number:3} of {len(plan)}  {cell.name()} {replicate}: {time.monotonic() - began:.0f} s"
-              + (f", {invalid} invalid" if invalid else ""), flush=True)
+              + (f", {repeated} repeated" if repeated else "") + (f", {invalid} invalid" if invalid else ""), flush=True)
 
     page = options.out / "report.html"
     run_load([options.load, "report", *(file for *_, file in sorted(files)), "--html", str(page)], REPORT_SECONDS)
