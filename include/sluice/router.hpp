@@ -52,6 +52,10 @@ class Router {
   /// Declares a lane that several routes share by naming it in RouteOptions::lane.
   Router& lane(std::string name, LaneOptions options = {});
 
+  /// Declares a pool of threads that lanes put their blocking handlers on by naming it in their `pool`: work that must
+  /// not find all threads taken by other work, or that computes and wants no more threads than there are cores.
+  Router& pool(std::string name, PoolOptions options);
+
   /// A router whose patterns get `prefix` in front and whose use() touches its own routes only; it starts with
   /// this router's middleware. Lives no longer than this router.
   class Group;

@@ -70,6 +70,9 @@ struct ServerOptions {
   /// that waits in a queue is dropped and the stop token of a running one fires; its answer is sent all the same.
   /// false: only a reset or a failed write counts.
   bool half_close_cancels = true;
+  /// Who the client of a request is, for LaneOptions::client_share: an API key, say. Unset, or an empty key: the peer's
+  /// address, without the port. Thread: the request's loop; must not block. What it throws counts as an empty key.
+  std::function<std::string(const Request&)> client_key{};
   /// Renders what a handler raised or threw; default is application/problem+json. The library's own answers (404, 405,
   /// every other refusal, 504, a dropped responder's 500) are fixed and don't come here. Thread: any. Must not throw.
   std::function<Response(const Request&, const Problem&)> render_problem{};
@@ -81,12 +84,14 @@ struct ServerOptions {
 struct Report {
   std::string backend{};
   unsigned cores = 0, loops = 0, pool_threads = 0;
+  std::vector<std::pair<std::string, unsigned>> pools{};  // named ones -> threads
   std::vector<std::string> addresses{};
   std::vector<std::pair<std::string, std::uint64_t>> limits{};  // name with unit -> value, every one of them
   struct Lane {
     std::string name{};
     std::string runs{};  // "loop", "later" or "pool"
     std::uint64_t in_flight_max = 0, reserved = 0, queue_depth_max = 0, queue_timeout_ms = 0, budget_ms = 0;
+    std::string pool{};  // empty: the server's own, or none
   };
   std::vector<Lane> lanes{};
   std::uint64_t memory_bytes_max = 0;  // worst case of what the limits allow the library to hold
@@ -138,6 +143,11 @@ class Server {
   std::string_view backend() const noexcept;
   Report report() const;
   Counters counters() const;
+  /// Whether it serves, is not draining, and no lane marked with `readiness` is stalled. Thread: any.
+  Readiness ready() const;
+  /// Every handler that holds a permit now, the oldest first; zombies are those whose client has its answer or is gone.
+  ///   Thread: any. Cost: the sum of all lanes' limits.
+  std::vector<RunningWork> running() const;
 
  private:
   class Impl;

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 base::Duration estimated_wait(const LaneView& lane) noexcept {
   if (lane.can_start) return base::Duration{0};
-  return lane.service * (lane.depth + 1) / std::max(lane.limit, 1u);
+  return lane.service * (lane.ahead + 1) / std::max(lane.permits, 1u);
 }
 
 std::optional<ShedReason> judge(const ArrivalView& arrival) noexcept {
@@ -25,15 +25,13 @@ std::optional<ShedReason> judge(const LaneView& lane, const ArrivalView& arrival
   const bool exempt = arrival.criticality == Criticality::exempt;
   if (arrival.connection_over_share && !exempt) return ShedReason::connection_share;
   if (lane.can_start) return std::nullopt;
-  if (lane.depth >= lane.depth_max && !base::planted(base::Bug::queue_unbounded)) return ShedReason::queue_full;
-  if (!exempt && estimated_wait(lane) > lane.queue_timeout) return ShedReason::infeasible;
+  const bool room = lane.depth < lane.depth_max || lane.ahead < lane.depth || arrival.now >= lane.evicts_from;
+  if (!room && !base::planted(base::Bug::queue_unbounded)) return ShedReason::queue_full;
+  if (exempt) return std::nullopt;
+  if (lane.stalled) return ShedReason::infeasible;  // nobody knows when a permit comes back
+  // In overload the newest start first: how many wait says nothing about how long an arrival will.
+  if (!lane.overloaded && estimated_wait(lane) > lane.queue_timeout) return ShedReason::infeasible;
   return std::nullopt;
-}
-
-base::Duration automatic_queue_timeout(base::Duration service, std::uint32_t limit, base::Duration budget) noexcept {
-  const base::Duration most = budget / 4;
-  const base::Duration least = std::min<base::Duration>(100ms, most);
-  return std::clamp<base::Duration>(2 * service / std::max(limit, 1u), least, most);
 }
 
 unsigned retry_after_seconds(const LaneView& lane) noexcept {

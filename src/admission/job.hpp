@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "admission/permits.hpp"
 #include "base/clock.hpp"
 #include "base/list.hpp"
 #include "base/sync.hpp"
@@ -23,7 +24,7 @@ enum class Claim : std::uint8_t {
   abandoned,  // outcome: client gone while running
   expired,    // outcome: queue time spent, never started, 503
   cancelled,  // outcome: client gone while queued, never started
-  shed,       // outcome: refused, evicted or drained, never started, 503
+  shed,       // outcome: evicted, stale or drained, never started, 503
 };
 
 template <class Sync>
@@ -55,7 +56,11 @@ class JobOf : public base::ListNode<QueueTag> {
   LaneOf<Sync>* lane = nullptr;  // outlives the job
   base::TimePoint deadline{};        // of the budget
   base::TimePoint queue_deadline{};  // of the wait
-  base::TimePoint started{};         // when the permit was taken
+  base::TimePoint arrived{};         // in its queue
+  Ticket ticket{};                   // of its permit
+  std::uint64_t client = 0;          // whose it is, where lanes count clients; never 0 there
+  std::uint32_t tag = 0;             // what a list of running work shows of it; its owner's
+  std::uint8_t rank = 0;             // criticality: which of the lane's queues it is in
   bool immediate = false;            // a permit was free on arrival
   bool permit = false;               // it has been given one; set under the group's lock
 

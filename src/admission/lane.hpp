@@ -1,21 +1,24 @@
-// lane.hpp: bounded queues and their permits. A LaneGroup is one lock over the lanes that share a set of workers (a
-// pool), or over one lane whose work is answered later and needs no thread. Any thread; nothing is allocated after
-// construction, no user code and no system call runs inside the lock.
+// lane.hpp: one bounded queue with its permits. A lane belongs to a LaneGroup (lane_group.hpp), whose lock guards what is
+// private here; what the gate needs is published for everybody. Nothing is allocated after construction.
 //
-// A permit belongs to the work: it is taken when the work starts and given back when its last pin ends. Release and
-// the choice of the next job are one critical section.
+// A permit belongs to the work: it is taken when the work starts and given back when its last pin ends.
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <mutex>
+#include <atomic>
+#include <bit>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "admission/adaptive.hpp"
+#include "admission/clients.hpp"
+#include "admission/discipline.hpp"
 #include "admission/gate.hpp"
 #include "admission/job.hpp"
+#include "admission/permits.hpp"
 #include "admission/tally.hpp"
 #include "base/planted.hpp"
 
@@ -24,53 +27,174 @@ namespace sluice::admission {
 template <class Sync>
 class LaneGroupOf;
 
-/// One queue with its permits. Configured before serving.
+/// One queue for each criticality, and the permits. Configured before serving.
 template <class Sync>
 class LaneOf {
  public:
   using Job = JobOf<Sync>;
   struct Settings {
     std::string name;
-    std::uint32_t limit = 1;
+    std::uint32_t limit = 1;  // permits; with `adaptive` what it begins with
     std::uint32_t reserved = 0;
     std::uint32_t depth_max = 256;
     std::optional<base::Duration> queue_timeout{};  // unset: automatic
+    std::optional<AdaptiveLimit> adaptive{};
+    double client_share = 0;  // 0: clients are not counted
+    bool readiness = false;
+    Discipline discipline{};
+
+    std::uint32_t limit_max() const noexcept { return adaptive ? std::max(adaptive->max, limit) : limit; }
   };
 
-  LaneOf(Settings settings, std::size_t tally_count) : settings_{std::move(settings)}, tallies_(tally_count) {}
+  LaneOf(Settings settings, std::size_t tally_count)
+      : settings_{std::move(settings)},
+        tallies_(tally_count),
+        permits_{settings_.limit_max()},
+        clients_{settings_.client_share > 0 ? std::size_t{settings_.limit_max()} + settings_.depth_max : 0},
+        limit_{settings_.limit} {
+    if (settings_.adaptive) controller_.emplace(*settings_.adaptive, settings_.limit);
+    limit_seen_.store(limit_, std::memory_order_relaxed);
+  }
 
   const Settings& settings() const noexcept { return settings_; }
   LaneGroupOf<Sync>* group() const noexcept { return group_; }
   /// `owner` below the number given at construction; the last one is shared by all threads.
   Tally& tally(std::size_t owner) noexcept { return tallies_[owner]; }
   Tally& shared_tally() noexcept { return tallies_.back(); }
+  bool counts_clients() const noexcept { return settings_.client_share > 0; }
 
   /// Any thread, no lock: what the gate needs, a moment old at most.
-  LaneView view(base::Duration budget) const noexcept {
+  LaneView view(base::Duration budget, Criticality criticality = Criticality::critical) const noexcept {
     LaneView view;
-    view.depth = depth_seen_.load(std::memory_order_relaxed);
-    view.depth_max = settings_.depth_max;
+    const auto level = static_cast<std::size_t>(criticality);
+    for (std::size_t i = 0; i < criticality_count; ++i) {
+      const std::uint32_t waiting = depth_seen_[i].load(std::memory_order_relaxed);
+      view.depth += waiting;
+      if (i >= level) view.ahead += waiting;
+    }
     view.in_flight = in_flight_seen_.load(std::memory_order_relaxed);
-    view.limit = settings_.limit;
-    view.can_start = view.depth == 0 && view.in_flight < view.limit;  // hopeful: admit() knows the pool's share too
+    view.limit = limit_seen_.load(std::memory_order_relaxed);
+    const std::uint32_t zombies = zombies_seen_.load(std::memory_order_relaxed);
+    view.can_start = view.ahead == 0 && view.in_flight < view.limit;  // hopeful: admit() knows the pool's share too
+    view.stalled = zombies >= view.limit;
+    // Where jobs wait although the limit is not reached, other lanes have the rest of the pool.
+    const std::uint32_t had = view.depth > 0 ? std::min(view.in_flight, view.limit) : view.limit;
+    view.permits = had > zombies ? had - zombies : 1;
+    view.overloaded = overloaded_seen_.load(std::memory_order_relaxed);
+    view.evicts_from = base::TimePoint{base::Duration{evicts_from_seen_.load(std::memory_order_relaxed)}};
     view.service = base::Duration{service_seen_.load(std::memory_order_relaxed)};
-    view.queue_timeout = queue_timeout(view.service, budget);
+    const base::Duration gap = view.service / std::max(view.limit, 1u);
+    view.queue_timeout = queue_timeout(gap, budget);
+    view.depth_max = !view.overloaded
+                         ? settings_.depth_max
+                         : settings_.discipline.overload_depth(gap, view.queue_timeout, settings_.depth_max);
     return view;
   }
+
+  /// Any thread, no lock; `oldest_zombie_ms` is the group's to tell.
   LaneCounters counters() const noexcept {
     LaneCounters sum;
     for (const Tally& tally : tallies_) tally.add_to(sum);
     sum.in_flight = in_flight_seen_.load(std::memory_order_relaxed);
-    sum.limit = settings_.limit;
+    sum.limit = limit_seen_.load(std::memory_order_relaxed);
+    sum.overloaded = overloaded_seen_.load(std::memory_order_relaxed) ? 1 : 0;
+    sum.stalled = zombies_seen_.load(std::memory_order_relaxed) >= sum.limit ? 1 : 0;
+    sum.mode_changes = mode_changes_seen_.load(std::memory_order_relaxed);
     return sum;
   }
 
  private:
   friend class LaneGroupOf<Sync>;
 
-  base::Duration queue_timeout(base::Duration service, base::Duration budget) const noexcept {
+  static constexpr std::uint64_t level_bit(std::size_t level) noexcept { return std::uint64_t{1} << level; }
+
+  base::Duration queue_timeout(base::Duration gap, base::Duration budget) const noexcept {
     if (settings_.queue_timeout) return std::min(*settings_.queue_timeout, budget);
-    return automatic_queue_timeout(service, settings_.limit, budget);
+    return settings_.discipline.queue_timeout(gap, budget);
+  }
+
+  // ---- under the group's lock
+
+  base::Duration gap() const noexcept { return service_ / std::max(limit_, 1u); }
+
+  /// The most important level that waits; `levels_` is not 0.
+  std::size_t top_level() const noexcept { return static_cast<std::size_t>(std::bit_width(levels_)) - 1; }
+  std::size_t bottom_level() const noexcept { return static_cast<std::size_t>(std::countr_zero(levels_)); }
+
+  void push(Job& job) noexcept {
+    queues_[job.rank].push_back(job);
+    levels_ |= level_bit(job.rank);
+    ++depth_;
+    count_depth(job.rank, 1);
+  }
+  void remove(Job& job) noexcept {
+    job.unlink();
+    if (queues_[job.rank].empty()) levels_ &= ~level_bit(job.rank);
+    --depth_;
+    count_depth(job.rank, -1);
+  }
+  void count_depth(std::size_t level, int change) noexcept {
+    auto& seen = depth_seen_[level];
+    seen.store(seen.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(change), std::memory_order_relaxed);
+    shared_tally().depth.add(change > 0 ? 1 : minus_one);
+  }
+
+  /// Of those that wait, whoever came first.
+  base::TimePoint oldest_arrival() const noexcept {
+    base::TimePoint first = base::never;
+    for (std::uint64_t left = levels_; left != 0; left &= left - 1) {
+      first = std::min(first, queues_[static_cast<std::size_t>(std::countr_zero(left))].front().arrived);
+    }
+    return first;
+  }
+
+  /// Who is next: the most important; of them the oldest, in overload the newest.
+  Job& next() noexcept {
+    auto& queue = queues_[top_level()];
+    return overload_.overloaded() ? queue.back() : queue.front();
+  }
+
+  /// A look for work: learns what the queue's delay is, and at the end of an interval what follows from it.
+  void observe(base::TimePoint now) noexcept {
+    const base::Duration standing = depth_ == 0 ? base::Duration{0} : now - oldest_arrival();
+    const Discipline& rules = settings_.discipline;
+    const base::Duration between = gap();
+    const base::Duration target = rules.target(between, wait_);
+    peak_ = std::max(peak_, permits_.out());
+    if (!overload_.observe(standing, now, target, rules.interval(between))) return;
+    if (controller_) {
+      limit_ = controller_->next({.length = overload_.interval_length(),
+                                  .standing_delay = overload_.interval_delay(),
+                                  .target = target,
+                                  .completed = std::exchange(completed_, 0),
+                                  .in_flight_peak = std::exchange(peak_, permits_.out())});
+    }
+  }
+
+  void settle_service(base::Duration held) noexcept {
+    ++completed_;
+    const auto jobs = static_cast<std::int64_t>(settings_.discipline.service_jobs);
+    // Quick at first, so that one odd job in the beginning is not believed for long.
+    if (served_ < jobs) ++served_;
+    service_ += (held - service_) / served_;
+  }
+
+  bool client_over_share(std::uint64_t client) const noexcept {
+    const auto most = static_cast<std::uint32_t>(settings_.client_share * static_cast<double>(limit_));
+    return clients_.count(client) >= std::max(1u, most);
+  }
+
+  /// What the gate may read without the lock.
+  void publish() noexcept {
+    in_flight_seen_.store(permits_.out(), std::memory_order_relaxed);
+    zombies_seen_.store(permits_.zombies(), std::memory_order_relaxed);
+    limit_seen_.store(limit_, std::memory_order_relaxed);
+    service_seen_.store(service_.count(), std::memory_order_relaxed);
+    overloaded_seen_.store(overload_.overloaded(), std::memory_order_relaxed);
+    mode_changes_seen_.store(overload_.changes(), std::memory_order_relaxed);
+    base::TimePoint from = base::never;
+    if (overload_.overloaded() && may_evict_ && depth_ > 0) from = oldest_arrival() + stale_after_;
+    evicts_from_seen_.store(from.time_since_epoch().count(), std::memory_order_relaxed);
   }
 
   const Settings settings_;
@@ -78,263 +202,33 @@ class LaneOf {
   std::vector<Tally> tallies_;
 
   // Under the group's lock.
-  base::List<Job, QueueTag> queue_;
+  std::array<base::List<Job, QueueTag>, criticality_count> queues_{};
+  std::uint64_t levels_ = 0;  // a bit for each queue that is not empty
   std::uint32_t depth_ = 0;
-  std::uint32_t in_flight_ = 0;
+  PermitTable permits_;
+  ClientTable clients_;
+  std::uint32_t limit_;
   base::Duration service_{0};
+  std::int64_t served_ = 0;
+  base::Duration wait_{std::chrono::milliseconds{100}};  // queue timeout of the last that came
+  OverloadDetector overload_;
+  base::Duration stale_after_{0};  // in force since the last look for work
+  bool may_evict_ = false;  // once for each look for work
+  std::optional<LimitController> controller_{};
+  std::uint64_t completed_ = 0;  // since the controller was asked
+  std::uint32_t peak_ = 0;
 
-  // Copies for the gate; written under the lock.
-  typename Sync::template Atomic<std::uint32_t> depth_seen_{0};
+  // Copies for the gate; written under the lock. They only hint, so a checker need not see every order of all of them.
+  std::array<std::atomic<std::uint32_t>, criticality_count> depth_seen_{};
   typename Sync::template Atomic<std::uint32_t> in_flight_seen_{0};
-  typename Sync::template Atomic<std::int64_t> service_seen_{0};
-};
-
-template <class Sync>
-class LaneGroupOf {
- public:
-  using Job = JobOf<Sync>;
-  using Lane = LaneOf<Sync>;
-  static constexpr int no_worker = -1;
-
-  /// workers: threads of the pool behind these lanes; 0: jobs are granted and start on their loops.
-  LaneGroupOf(const base::Clock& clock, unsigned workers) : clock_{clock}, workers_{workers} { idle_.reserve(workers); }
-  LaneGroupOf(const LaneGroupOf&) = delete;
-  LaneGroupOf& operator=(const LaneGroupOf&) = delete;
-
-  void add(Lane& lane) {
-    lane.group_ = this;
-    lanes_.push_back(&lane);
-    reserved_ += lane.settings_.reserved;
-  }
-
-  enum class Entry : std::uint8_t {
-    start,   // no workers: a permit was free and is taken; RUNNING, run it here
-    queued,  // in the queue (for a pool this is also how work with a free permit starts)
-    shed,    // not admitted; see `reason`
-  };
-  struct Admission {
-    Entry entry = Entry::shed;
-    ShedReason reason = ShedReason::queue_full;
-    int wake = no_worker;  // unpark this worker, after the call
-  };
-
-  /// A loop hands in a job. Decides under the lock what judge() said a moment ago without it.
-  Admission admit(Job& job, Lane& lane, const ArrivalView& arrival, base::Duration budget,
-                  base::TimePoint now) noexcept {
-    const std::lock_guard lock{mutex_};
-    LaneView view = lane.view(budget);
-    view.can_start = lane.depth_ == 0 && may_start(lane);
-    if (const auto reason = judge(view, arrival); reason) return {Entry::shed, *reason};
-    job.lane = &lane;
-    job.immediate = view.can_start;
-    job.queue_deadline = std::min(now + view.queue_timeout, job.deadline);
-    lane.shared_tally().queued.add();
-    if (view.can_start && workers_ == 0) {
-      take_permit(job, lane, now);
-      count_start(job, now);
-      return {Entry::start, {}};
-    }
-    job.claim.store(Claim::queued, std::memory_order_relaxed);
-    lane.queue_.push_back(job);
-    ++lane.depth_;
-    lane.shared_tally().depth.add();
-    const int wake = may_start(lane) ? pop_idle() : no_worker;
-    publish(lane);
-    return {Entry::queued, {}, wake};
-  }
-
-  /// Takes a job out of its queue and gives it `outcome`, if it is still there. False: somebody else has it.
-  bool unlink(Job& job, Claim outcome) noexcept {
-    const std::lock_guard lock{mutex_};
-    if (!job.linked()) return false;
-    remove(job);
-    end_unstarted(job, outcome);
-    publish(*job.lane);
-    return true;
-  }
-
-  /// Moves a queued job's end of waiting forward (a drain). False: it is not queued any more.
-  bool clamp(Job& job, base::TimePoint queue_deadline) noexcept {
-    const std::lock_guard lock{mutex_};
-    if (!job.linked()) return false;
-    job.queue_deadline = std::min(job.queue_deadline, queue_deadline);
-    return true;
-  }
-
-  /// A worker asks for work. Neither: the worker is on the idle stack (newest first) and must park.
-  struct Next {
-    Job* job = nullptr;
-    bool over = false;  // closed, and nothing it could run is left: the worker may go
-  };
-  Next next(int worker) noexcept {
-    Dead dead;
-    Next next;
-    {
-      const std::lock_guard lock{mutex_};
-      next.job = pick(dead);
-      // Decided where the queue was seen empty: a job that came before close() is never left behind.
-      next.over = next.job == nullptr && closed_;
-      if (next.job == nullptr && !closed_) idle_.push_back(worker);
-    }
-    send_home(dead);
-    return next;
-  }
-
-  /// On the job's loop, instead of count_start: it died on its way there. Its permit is still to be released.
-  static void count_dead_grant(Job& job, Claim outcome) noexcept { end_unstarted(job, outcome); }
-
-  /// Gives a permit back. A pool's worker takes the next job in the same section; without workers the next job is
-  /// granted and sent to its loop.
-  ///   started: when the permit was taken.
-  struct Released {
-    Job* next = nullptr;   // for the worker that called
-    int wake = no_worker;  // unpark this worker, after the call
-  };
-  Released release(Lane& lane, base::TimePoint started, bool caller_is_worker) noexcept {
-    Dead dead;
-    Released result;
-    Job* granted = nullptr;
-    {
-      const std::lock_guard lock{mutex_};
-      give_back(lane, started);
-      Job* const job = caller_is_worker || workers_ == 0 ? pick(dead) : nullptr;
-      if (caller_is_worker) result.next = job;
-      else granted = job;
-      if (workers_ != 0 && !caller_is_worker && startable()) result.wake = pop_idle();
-      publish(lane);
-    }
-    send_home(dead);
-    if (granted != nullptr) granted->send_home_unstarted();
-    return result;
-  }
-
-  /// Work begins: QUEUED (under the lock) or GRANTED (on its loop) becomes RUNNING.
-  static void count_start(Job& job, base::TimePoint now) noexcept {
-    Tally& tally = job.lane->shared_tally();
-    tally.started.add();
-    tally.running.add();
-    if (now >= job.deadline) tally.started_after_deadline.add();
-    job.claim.store(Claim::running, std::memory_order_release);
-  }
-
-  /// No job comes any more; next() lets workers go. Returns those to unpark.
-  std::vector<int> close() {
-    const std::lock_guard lock{mutex_};
-    closed_ = true;
-    return std::exchange(idle_, {});
-  }
-
- private:
-  using Dead = base::List<Job, QueueTag>;
-
-  std::uint32_t shared_total() const noexcept { return workers_ - reserved_; }
-
-  bool may_start(const Lane& lane) const noexcept {
-    if (lane.in_flight_ >= lane.settings_.limit) return false;
-    if (workers_ == 0 || lane.in_flight_ < lane.settings_.reserved) return true;
-    return shared_used_ < shared_total();
-  }
-  bool startable() const noexcept {
-    return std::any_of(lanes_.begin(), lanes_.end(), [&](const Lane* l) { return l->depth_ != 0 && may_start(*l); });
-  }
-
-  void take_permit(Job& job, Lane& lane, base::TimePoint now) noexcept {
-    ++lane.in_flight_;
-    if (lane.in_flight_ > lane.settings_.reserved) ++shared_used_;
-    job.started = now;
-    job.permit = true;
-    publish(lane);
-  }
-
-  void give_back(Lane& lane, base::TimePoint started) noexcept {
-    SLUICE_ASSERT(lane.in_flight_ > 0);
-    if (lane.in_flight_ > lane.settings_.reserved) --shared_used_;
-    --lane.in_flight_;
-    const base::Duration held = clock_.now() - started;
-    // An average over about eight jobs: quick enough to follow a change, slow enough not to follow one job.
-    lane.service_ = lane.service_ == base::Duration{0} ? held : lane.service_ + (held - lane.service_) / 8;
-  }
-
-  void remove(Job& job) noexcept {
-    job.unlink();
-    --job.lane->depth_;
-    job.lane->shared_tally().depth.add(minus_one);
-  }
-
-  static void end_unstarted(Job& job, Claim outcome) noexcept {
-    job.claim.store(outcome, std::memory_order_release);
-    Tally& tally = job.lane->shared_tally();
-    switch (outcome) {
-      case Claim::expired: tally.expired.add(); break;
-      case Claim::cancelled: tally.cancelled.add(); break;
-      case Claim::shed: tally.drained.add(); break;
-      default: SLUICE_ASSERT(!"not an outcome of unstarted work");
-    }
-  }
-
-  /// The next job that may start, with its permit; jobs found dead on the way end in `dead`.
-  Job* pick(Dead& dead) noexcept {
-    if (workers_ == 0 && base::planted(base::Bug::grant_lost)) return nullptr;
-    const base::TimePoint now = clock_.now();
-    for (std::size_t i = 0; i < lanes_.size(); ++i) {
-      Lane& lane = *lanes_[(turn_ + i) % lanes_.size()];
-      if (lane.depth_ == 0) continue;
-      bury(lane, dead, now);
-      if (lane.depth_ == 0 || !may_start(lane)) {
-        publish(lane);
-        continue;
-      }
-      Job& job = lane.queue_.front();
-      remove(job);
-      turn_ = (turn_ + i + 1) % lanes_.size();  // every lane gets its turn
-      take_permit(job, lane, now);
-      if (workers_ != 0) count_start(job, now);
-      else job.claim.store(Claim::granted, std::memory_order_release);
-      return &job;
-    }
-    return nullptr;
-  }
-
-  void bury(Lane& lane, Dead& dead, base::TimePoint now) noexcept {
-    if (base::planted(base::Bug::deadline_unchecked)) return;
-    while (lane.depth_ != 0 && now >= lane.queue_.front().queue_deadline) {
-      Job& job = lane.queue_.front();
-      remove(job);
-      end_unstarted(job, Claim::expired);
-      dead.push_back(job);
-    }
-  }
-
-  static void send_home(Dead& dead) noexcept {
-    while (Job* job = dead.pop_front()) job->send_home_unstarted();
-  }
-
-  int pop_idle() noexcept {
-    if (idle_.empty()) return no_worker;
-    const int worker = idle_.back();
-    idle_.pop_back();
-    return worker;
-  }
-
-  void publish(Lane& lane) noexcept {
-    lane.depth_seen_.store(lane.depth_, std::memory_order_relaxed);
-    lane.in_flight_seen_.store(lane.in_flight_, std::memory_order_relaxed);
-    lane.service_seen_.store(lane.service_.count(), std::memory_order_relaxed);
-  }
-
-  const base::Clock& clock_;
-  const std::uint32_t workers_;
-  std::uint32_t reserved_ = 0;
-  std::vector<Lane*> lanes_;  // fixed once serving begins
-
-  typename Sync::Mutex mutex_;
-  std::uint32_t shared_used_ = 0;
-  std::size_t turn_ = 0;
-  std::vector<int> idle_;  // parked workers, newest last; capacity reserved
-  bool closed_ = false;
+  std::atomic<std::uint32_t> zombies_seen_{0};
+  std::atomic<std::uint32_t> limit_seen_{0};
+  std::atomic<bool> overloaded_seen_{false};
+  std::atomic<std::int64_t> service_seen_{0};
+  std::atomic<std::int64_t> evicts_from_seen_{base::never.time_since_epoch().count()};
+  std::atomic<std::uint64_t> mode_changes_seen_{0};
 };
 
 using Lane = LaneOf<base::StdSync>;
-using LaneGroup = LaneGroupOf<base::StdSync>;
 
 }  // namespace sluice::admission

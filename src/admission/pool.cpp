@@ -69,10 +69,10 @@ void Pool::work(int worker) noexcept {
     }
     // Everything the release needs is read before run(): after it the job may be gone.
     Lane& lane = *job->lane;
-    const base::TimePoint started = job->started;
+    const Ticket ticket = job->ticket;
     const Job::After after = job->run();
     Job* next = nullptr;
-    if (after.release) next = group_.release(lane, started, true).next;
+    if (after.release) next = group_.release(lane, ticket, true).next;
     if (after.post) job->send_home();
     job = next;
   }

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "admission/lane.hpp"
+#include "admission/lane_group.hpp"
 
 namespace sluice::admission {
 

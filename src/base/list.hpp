@@ -32,6 +32,7 @@ class List {
 
   bool empty() const noexcept { return head_.next == &head_; }
   T& front() noexcept { return static_cast<T&>(*head_.next); }
+  const T& front() const noexcept { return static_cast<const T&>(*head_.next); }
   T& back() noexcept { return static_cast<T&>(*head_.previous); }
 
   void push_back(T& item) noexcept { insert_before(head_, item); }

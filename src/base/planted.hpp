@@ -7,7 +7,7 @@ namespace sluice::base {
 enum class Bug : int {
   none = 0,
   lost_wakeup,             // a post to a sleeping loop does not wake it
-  permit_released_twice,   // the end of the frame gives the permit back once more
+  permit_released_early,   // the permit of work that is timed out or abandoned comes back although the work goes on
   permit_leaked,           // a timed-out request never gives its permit back
   timer_not_rearmed,       // a lazily kept timer that fires early is dropped
   late_answer_written,     // an answer after the 504 is written all the same

@@ -19,6 +19,16 @@ constexpr std::string_view outcome_unknown = "X-Request-Outcome: unknown\r\n";
 
 struct Nobody {};
 
+/// Whether it is the server that has too little, or the client that wants too much.
+constexpr int status_of(ShedReason reason) noexcept {
+  switch (reason) {
+    case ShedReason::connection_share:
+    case ShedReason::rate_limited:
+    case ShedReason::client_share: return 429;
+    default: return 503;
+  }
+}
+
 /// "Retry-After: N" and the outcome, in memory of the caller.
 struct RetryFields {
   char text[80];
@@ -123,11 +133,15 @@ void Connection::leave_exchange(bool close) noexcept {
 void Connection::answer_claimed(Exchange& x) {
   if (shard_->draining()) shard_->counts().drain_finished.add_owned();
   if (Response* const response = x.response()) {
+    refused_in_a_row_ = 0;
     write_response(*response);
     return;
   }
+  const Claim outcome = x.claim.load(std::memory_order_acquire);
+  if (outcome == Claim::expired && answer_degraded(ShedReason::infeasible)) return;
+  if (outcome == Claim::shed && answer_degraded(ShedReason::queue_full)) return;
   const bool close = must_close();
-  switch (x.claim.load(std::memory_order_acquire)) {
+  switch (outcome) {
     case Claim::timed_out: write_fixed(504, outcome_unknown, close); break;
     case Claim::expired:
     case Claim::shed: {
@@ -193,9 +207,47 @@ void Connection::refuse(http::Reject reject) {
 
 void Connection::shed(ShedReason reason, bool body_withheld) {
   Exchange& x = *exchange_;
-  shard_->tally(*x.route->lane).shed[static_cast<std::size_t>(reason)].add_owned();
-  const RetryFields fields{admission::retry_after_seconds(x.route->lane->view(x.route->options.budget))};
-  const int status = reason == ShedReason::connection_share ? 429 : 503;
+  admission::Tally& tally = shard_->tally(*x.route->lane);
+  tally.shed[static_cast<std::size_t>(reason)].add_owned();
+  shard_->note_refusal();
+  if (refused_in_a_row_ < 255) ++refused_in_a_row_;
+  if (!body_withheld && answer_degraded(reason)) {
+    shard_->free(x);
+    return;
+  }
+  if (!body_withheld && shard_->may_hold_refusals()) {
+    tally.delayed.add_owned();
+    x.refused = reason;
+    x.own_head();  // the bytes it lies in end before it does
+    x.body = {};
+    x.own_body.clear();
+    state_ = State::refusing;
+    phase_deadline_ = shard_->now() + shard_->refusal_delay();
+    arm();
+    return;
+  }
+  answer_shed(reason, body_withheld);
+}
+
+bool Connection::answer_degraded(ShedReason reason) {
+  if (status_of(reason) != 503 || shard_->draining()) return false;
+  Exchange& x = *exchange_;
+  Response* const response = x.degraded(reason);
+  if (response == nullptr) return false;
+  shard_->tally(*x.route->lane).degraded.add_owned();
+  write_response(*response);
+  return true;
+}
+
+void Connection::answer_shed(ShedReason reason, bool body_withheld) {
+  const Route& route = *exchange_->route;
+  unsigned seconds = admission::retry_after_seconds(route.lane->view(route.options.budget));
+  if (reason == ShedReason::rate_limited) {
+    const auto wait = std::chrono::ceil<std::chrono::seconds>(route.rate_limiter->wait(shard_->now())).count();
+    seconds = static_cast<unsigned>(std::clamp<long long>(wait, 1, 30));
+  }
+  const RetryFields fields{seconds};
+  const int status = status_of(reason);
   if (body_withheld) {
     end_early(status, fields.view(), true);
     return;
@@ -206,8 +258,23 @@ void Connection::shed(ShedReason reason, bool body_withheld) {
     begin_closing();
   } else {
     release_exchange();
-    enter_idle();
+    rest_or_idle();
   }
+}
+
+// A connection that is refused again and again is not read for a while, so that the requests it has for us wait in its
+// own socket and cost nothing.
+void Connection::rest_or_idle() noexcept {
+  const bool rests = shard_->ladder().rests(refused_in_a_row_) && !shard_->draining() && !input_ended;
+  if (!rests) {
+    enter_idle();
+    return;
+  }
+  shard_->counts().reads_paused.add_owned();
+  state_ = State::resting;
+  phase_deadline_ = shard_->now() + shard_->refusal_delay();
+  arm();
+  update_reading();
 }
 
 }  // namespace sluice::detail

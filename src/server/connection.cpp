@@ -15,6 +15,7 @@ void Connection::open(Shard& shard) noexcept {
   kept_ = base::Buffer{shard.blocks()};
   write_deadline_ = base::never;
   discarded_ = 0;
+  refused_in_a_row_ = 0;
   in_flight_requests = 0;
   state_ = State::idle;
   phase_deadline_ = shard.now() + (shard.draining() ? shard.limits().drain_grace : shard.limits().idle_timeout);
@@ -63,7 +64,7 @@ void Connection::pump() {
 void Connection::update_reading() noexcept {
   if (state_ >= State::closing) return;
   const std::size_t most = shard_->memory_tight() ? 1 : shard_->limits().pipelined_bytes_max;
-  const bool full = kept_.size() >= most && state_ != State::head;
+  const bool full = (kept_.size() >= most && state_ != State::head) || state_ == State::resting;
   if (full && !reading_paused) shard_->loop().pause(*this);
   if (!full && reading_paused && !base::planted(base::Bug::resume_forgotten)) shard_->loop().resume(*this);
 }
@@ -258,7 +259,7 @@ bool Connection::expectation_met(std::span<char> behind) {
   // The gate comes before the 100: a client that will be refused keeps its body.
   const admission::ArrivalView arrival = arrival_view();
   const auto reason = needs_permit(x.route->handler.runs())
-                          ? admission::judge(x.route->lane->view(x.route->options.budget), arrival)
+                          ? admission::judge(x.route->lane->view(x.route->options.budget, arrival.criticality), arrival)
                           : admission::judge(arrival);
   if (reason) {
     shard_->tally(*x.route->lane).received.add_owned();
@@ -279,6 +280,7 @@ admission::ArrivalView Connection::arrival_view() const noexcept {
   arrival.memory_tight = shard_->memory_tight();
   arrival.connection_over_share = in_flight_requests >= shard_->limits().connection_in_flight_max;
   arrival.criticality = exchange_->route->options.criticality;
+  arrival.now = shard_->now();
   return arrival;
 }
 
@@ -289,9 +291,14 @@ void Connection::dispatch() {
   state_ = State::handling;
   x.deadline = shard_->now() + route.options.budget;
   x.lane = route.lane;
+  x.tag = x.match.route;
   admission::Tally& tally = shard_->tally(*route.lane);
   tally.received.add_owned();
   const admission::ArrivalView arrival = arrival_view();
+  if (route.rate_limiter != nullptr && !route.rate_limiter->take(shard_->now())) {
+    shed(ShedReason::rate_limited, false);
+    return;
+  }
   if (needs_permit(route.handler.runs())) {
     admit(arrival);
     return;
@@ -319,11 +326,12 @@ void Connection::admit(const admission::ArrivalView& arrival) {
   Route& route = *x.route;
   const base::Duration budget = route.options.budget;
   // A look without the lock first: far above capacity most arrivals end here.
-  if (const auto reason = admission::judge(route.lane->view(budget), arrival)) {
+  if (const auto reason = admission::judge(route.lane->view(budget, arrival.criticality), arrival)) {
     shed(*reason, false);
     return;
   }
   x.own_bytes(fd);
+  if (route.lane->counts_clients()) x.client = client_of(x);
   ++in_flight_requests;
   x.counted = true;
   const auto admission = route.lane->group()->admit(x, *route.lane, arrival, budget, shard_->now());
@@ -339,6 +347,22 @@ void Connection::admit(const admission::ArrivalView& arrival) {
       arm();
       return;
   }
+}
+
+std::uint64_t Connection::client_of(Exchange& x) const {
+  const Core& core = shard_->core();
+  std::string client;
+  if (core.options().client_key) {
+    try {
+      client = core.options().client_key(x.request());
+    } catch (...) {
+      client.clear();
+      core.log(LogEvent::Level::error, "client_key_threw", x.route->pattern, {});
+    }
+  }
+  if (!client.empty()) return core.client_hash(client);
+  const std::string peer = x.peer().address;
+  return core.client_hash(std::string_view{peer}.substr(0, peer.rfind(':')));
 }
 
 void Connection::run_on_loop() {
@@ -435,6 +459,12 @@ void Connection::phase_over() {
       else end_after_output();
       break;
     case State::discard: begin_closing(); break;
+    case State::refusing: answer_shed(exchange_->refused, false); break;
+    case State::resting:
+      enter_idle();
+      if (state_ == State::idle && !kept_.empty()) shard_->requeue(*this);
+      update_reading();
+      break;
     default: cut(false);
   }
 }
@@ -463,6 +493,10 @@ void Connection::end_unstarted(Claim outcome) {
     return;
   }
   if (!x.lane->group()->unlink(x, outcome)) return;  // a worker has it by now
+  if (x.route->options.on_shed && !shard_->draining()) {
+    x.send_home_unstarted();  // user code: not from inside a timer
+    return;
+  }
   answer_claimed(x);
   shard_->free(x);
 }
@@ -477,6 +511,10 @@ void Connection::input_over() {
       // Work that found a free permit is as good as started; only what really waits is given up.
       if (exchange_->claim.load(std::memory_order_acquire) == Claim::queued && !exchange_->immediate) cut(false);
       return;
+    case State::refusing:
+      if (kept_.empty() && shard_->core().options().half_close_cancels) cut(false);
+      return;
+    case State::resting:
     case State::idle:
     case State::discard:
       if (!kept_.empty()) return;
@@ -554,7 +592,11 @@ void Connection::begin_drain() noexcept {
     }
     arm();
   }
-  if (state_ != State::idle) return;
+  if (state_ == State::refusing) {
+    phase_deadline_ = shard_->now();
+    arm();
+  }
+  if (state_ != State::idle && state_ != State::resting) return;
   phase_deadline_ = std::min(phase_deadline_, shard_->now() + shard_->limits().drain_grace);
   arm();
 }
@@ -564,6 +606,7 @@ void Connection::drain_out() {
     const Claim claim = exchange_->claim.load(std::memory_order_acquire);
     if (claim == Claim::queued || claim == Claim::granted) end_unstarted(Claim::shed);
   }
+  if (state_ == State::refusing) answer_shed(exchange_->refused, false);
   if (state_ == State::closing && !out.empty()) {  // one last write, then the end
     shard_->loop().close_after_flush(*this);
     return;

@@ -29,6 +29,8 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
     body,      // the head is complete, the body is not
     discard,   // answered early; what is left of the body is thrown away
     handling,  // a handler or a queue has the request
+    refusing,  // its 503 is held back for a moment
+    resting,   // refused too often: what the client sends is not read for a moment
     closing,   // the last answer is on its way out
     lingering, // our side is closed; what the client still sends is thrown away
     closed,    // nothing more happens
@@ -82,6 +84,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   admission::ArrivalView arrival_view() const noexcept;
   void dispatch();
   void admit(const admission::ArrivalView& arrival);
+  std::uint64_t client_of(Exchange& exchange) const;
   void phase_over();
   bool handling_timed_out(base::TimePoint now);
   bool body_is_slow() const noexcept;
@@ -97,6 +100,10 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   /// The client broke a rule: answer, then close.
   void refuse(http::Reject reject);
   void shed(ShedReason reason, bool body_withheld);
+  void answer_shed(ShedReason reason, bool body_withheld);
+  /// The route's on_shed in place of a 503. False: it has none.
+  bool answer_degraded(ShedReason reason);
+  void rest_or_idle() noexcept;
   /// By the claim: the work's answer, or a fixed one. Leaves the exchange to whoever called.
   void answer_claimed(Exchange& exchange);
   void write_response(Response& response);
@@ -124,6 +131,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   base::TimePoint write_deadline_ = base::never;  // while output waits and the peer takes none
   std::uint32_t discarded_ = 0;  // bytes thrown away after our last answer
   State state_ = State::closed;
+  std::uint8_t refused_in_a_row_ = 0;
 };
 
 static_assert(sizeof(Connection) <= 192);

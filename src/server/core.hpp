@@ -20,8 +20,9 @@ class Core {
  public:
   /// Checks options and routes, builds lanes and pool.
   ///   Errors: std::invalid_argument with a sentence that names the option.
-  Core(std::unique_ptr<RouterState> routes, ServerOptions options, const base::Clock& clock,
-       std::unique_ptr<admission::WorkerHost> host);
+  ///   hosts: makes the place where so many workers live.
+  using Hosts = std::function<std::unique_ptr<admission::WorkerHost>(unsigned threads)>;
+  Core(std::unique_ptr<RouterState> routes, ServerOptions options, const base::Clock& clock, const Hosts& hosts);
 
   const ServerOptions& options() const noexcept { return options_; }
   const Limits& limits() const noexcept { return options_.limits; }
@@ -39,7 +40,14 @@ class Core {
   RouteTable& table() noexcept { return routes_->table; }
   Route& route(std::uint32_t index) noexcept { return routes_->routes[index]; }
   std::deque<Route>& routes() noexcept { return routes_->routes; }
-  admission::Pool& pool() noexcept { return *pool_; }
+  /// The pool behind a lane; nullptr: its work needs no thread.
+  admission::Pool* pool_of(const admission::Lane& lane) noexcept;
+  void start_pools();
+  void close_pools() noexcept;
+  void join_pools() noexcept;
+  bool on_pool_thread() const noexcept;
+  /// Spreads a client's name over all bits; never 0. The seed is this server's, so that nobody can aim at another.
+  std::uint64_t client_hash(std::string_view client) const noexcept;
   const std::vector<std::unique_ptr<admission::Lane>>& lanes() const noexcept { return lanes_; }
 
   /// Renders a problem for the client. Never fails: what throws is replaced by a fixed answer.
@@ -53,14 +61,19 @@ class Core {
   Report report() const;
   /// Every lane's counters: sums over the tallies of all loops and the shared one. Thread: any.
   std::vector<NamedLaneCounters> lane_counters() const;
+  std::vector<RunningWork> running() const;
+  /// The name of a lane marked with `readiness` that is stalled, or empty.
+  std::string stalled_lane() const;
 
  private:
   void check_options() const;
+  void build_pools(const Hosts& hosts);
   void build_lanes();
   admission::Lane& lane_for(const Route& route);
   static void check_lane_options(const Route& route);
   admission::Lane& make_lane(std::string name, const LaneOptions& options, Runs runs);
   void check_reserved() const;
+  void check_reserved(std::size_t pool) const;
   std::vector<std::string> warnings() const;
   std::uint64_t memory_bytes_max() const noexcept;
   /// The shortest budget among the routes of a lane.
@@ -69,13 +82,27 @@ class Core {
   std::unique_ptr<RouterState> routes_;
   const ServerOptions options_;
   const base::Clock& clock_;
-  std::unique_ptr<admission::WorkerHost> host_;
-  std::unique_ptr<admission::Pool> pool_;
+  struct NamedPool {
+    std::string name;  // empty: the server's own, the first
+    unsigned threads = 0;
+    std::uint32_t lanes = 0;  // that use it
+    std::unique_ptr<admission::WorkerHost> host;
+    std::unique_ptr<admission::Pool> pool;
+  };
+  NamedPool* find_pool(std::string_view name) noexcept;
+
+  std::vector<NamedPool> pools_;
   std::vector<std::unique_ptr<admission::LaneGroup>> later_groups_;  // one for each lane that needs no thread
   std::vector<std::unique_ptr<admission::Lane>> lanes_;
-  std::vector<std::pair<std::string, Runs>> lane_kinds_;  // by lane, same order
+  struct LaneKind {
+    Runs runs = Runs::on_loop;
+    std::size_t pool = no_pool;  // index
+  };
+  static constexpr std::size_t no_pool = ~std::size_t{0};
+  std::vector<LaneKind> lane_kinds_;  // by lane, same order
+  std::deque<admission::RateLimiter> rate_limiters_;
+  std::uint64_t client_seed_ = 0;
   std::vector<std::pair<int, std::string>> fixed_bodies_;
-  std::uint32_t blocking_lanes_ = 0;
   std::atomic<base::Duration::rep> drain_deadline_{base::never.time_since_epoch().count()};
 };
 

@@ -226,8 +226,8 @@ Handle Exchange::second_handle() noexcept {
 // ---- pins
 
 void Exchange::settle(LifeOf<base::StdSync>::End end, Shard& home, admission::Lane* held,
-                      base::TimePoint since) noexcept {
-  if (end.last && held != nullptr) home.release_permit(*held, since);
+                      admission::Ticket of_permit) noexcept {
+  if (end.last && held != nullptr) home.release_permit(*held, of_permit);
   if (end.post) home.post(*this);
 }
 
@@ -240,8 +240,8 @@ void Exchange::end_handle(bool answered) noexcept {
   Shard& shard = *home_;
   const std::shared_ptr<void> kept = shard.keep();
   admission::Lane* const held = permit ? lane : nullptr;
-  const base::TimePoint since = started;
-  settle(life_.end_handle(answered), shard, held, since);
+  const admission::Ticket of_permit = ticket;
+  settle(life_.end_handle(answered), shard, held, of_permit);
 }
 
 void Exchange::send_home() noexcept { home_->post(*this); }
@@ -254,8 +254,9 @@ void Exchange::send_home_unstarted() noexcept {
 admission::Job::After Exchange::run() noexcept {
   life_.begin();
   const bool answered = invoke();
+  const bool owed = !base::planted(base::Bug::permit_released_early) || permit;
   const LifeOf<base::StdSync>::End end = life_.end_frame(answered);
-  const bool release = end.last && !base::planted(base::Bug::permit_leaked);
+  const bool release = end.last && owed && !base::planted(base::Bug::permit_leaked);
   return {release, end.post};
 }
 
@@ -310,6 +311,19 @@ void Exchange::run_in_place() noexcept {
   claim.store(Claim::responded, std::memory_order_relaxed);
   tally.running.add_owned(admission::minus_one);
   tally.responded.add_owned();
+}
+
+Response* Exchange::degraded(ShedReason reason) noexcept {
+  if (!route->options.on_shed) return nullptr;
+  std::string keeper;
+  try {
+    store(route->options.on_shed(request_, reason));
+    return &response_;
+  } catch (...) {
+    home_->core().log(LogEvent::Level::error, "on_shed_threw", route->pattern,
+                      text_of(std::current_exception(), keeper));
+    return nullptr;
+  }
 }
 
 bool Exchange::fail_frame(const Problem* problem) noexcept {

@@ -63,6 +63,7 @@ class Exchange final : public admission::Job, public net::MailNode, public base:
   std::uint32_t connection_slot = 0;
   std::uint32_t connection_generation = 0;
   std::uint64_t body_received = 0;
+  ShedReason refused = ShedReason::queue_full;  // while its 503 is held back
   bool zombie = false;    // claimed by the loop while its work goes on
   bool counted = false;   // in its connection's in-flight number
 
@@ -99,6 +100,8 @@ class Exchange final : public admission::Job, public net::MailNode, public base:
   LifeOf<base::StdSync>::Arrival arrive() noexcept { return life_.arrive(); }
   bool pinned() const noexcept { return life_.pinned(); }
 
+  /// What the route's on_shed says to the client in place of a 503; nullptr: it has none, or it threw. Thread: loop.
+  Response* degraded(ShedReason reason) noexcept;
   /// The answer the work gave, once DELIVER was seen; nullptr: a fixed one, by the claim. Thread: loop.
   Response* response() noexcept;
   /// Thread: any that pins it.
@@ -117,7 +120,7 @@ class Exchange final : public admission::Job, public net::MailNode, public base:
   bool edit(Response& response) noexcept;
   void store(Response&& response) noexcept;
   void end_handle(bool answered) noexcept;
-  void settle(LifeOf<base::StdSync>::End end, Shard& home, admission::Lane* held, base::TimePoint since) noexcept;
+  void settle(LifeOf<base::StdSync>::End end, Shard& home, admission::Lane* held, admission::Ticket of_permit) noexcept;
   /// Counts one more; `running` alone goes down.
   void count(admission::Count admission::Tally::* column,
              admission::Count admission::Tally::* second = nullptr) noexcept;

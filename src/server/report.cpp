@@ -49,17 +49,21 @@ Report Core::report() const {
   report.cores = default_loops();
   report.loops = options_.loops;
   report.pool_threads = options_.pool_threads;
+  for (const NamedPool& pool : pools_) {
+    if (!pool.name.empty()) report.pools.emplace_back(pool.name, pool.threads);
+  }
   report.limits = figures(options_.limits);
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     const admission::Lane::Settings& lane = lanes_[i]->settings();
     const base::Duration budget = lane_budget(*lanes_[i]);
-    const Runs runs = lane_kinds_[i].second;
+    const Runs runs = lane_kinds_[i].runs;
     const base::Duration wait = lanes_[i]->view(budget).queue_timeout;
     const bool queues = needs_permit(runs);
-    report.lanes.push_back({lane.name, name_of(runs), queues ? lane.limit : 0, lane.reserved,
+    report.lanes.push_back({lane.name, name_of(runs), queues ? lane.limit_max() : 0, lane.reserved,
                             queues ? lane.depth_max : 0,
                             queues ? ms(std::chrono::duration_cast<std::chrono::milliseconds>(wait)) : 0,
-                            ms(std::chrono::duration_cast<std::chrono::milliseconds>(budget))});
+                            ms(std::chrono::duration_cast<std::chrono::milliseconds>(budget)),
+                            lane_kinds_[i].pool == no_pool ? std::string{} : pools_[lane_kinds_[i].pool].name});
   }
   report.memory_bytes_max = memory_bytes_max();
   report.warnings = warnings();
@@ -79,19 +83,27 @@ base::Duration Core::lane_budget(const admission::Lane& lane) const noexcept {
 std::uint64_t Core::memory_bytes_max() const noexcept {
   constexpr std::uint64_t connection_bytes = 256;         // Connection and its share of the slab
   constexpr std::uint64_t exchange_bytes = 3 * 1024;      // Exchange, with the offsets of every field
+  constexpr std::uint64_t permit_bytes = 48;              // its place in the lane's list
+  constexpr std::uint64_t client_bytes = 64;              // up to four places in a table that is at most half full
   constexpr std::uint64_t thread_stack_bytes = 64 * 1024; // touched part of a thread's stack, usual case
   constexpr std::uint64_t loop_bytes = 8 * 1024 * 1024;   // scratch and the pools' free lists, at their caps
   const Limits& l = options_.limits;
-  std::uint64_t zombies = 0;
+  std::uint64_t permits = 0;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    if (needs_permit(lane_kinds_[i].second)) zombies += lanes_[i]->settings().limit;
+    if (needs_permit(lane_kinds_[i].runs)) permits += lanes_[i]->settings().limit_max();
+  }
+  std::uint64_t clients = 0;
+  for (const auto& lane : lanes_) {
+    if (lane->counts_clients()) clients += lane->settings().limit_max() + lane->settings().depth_max;
   }
   std::uint64_t body_max = l.body_bytes_max;
   for (const Route& route : routes_->routes) body_max = std::max(body_max, route.body_bytes_max);
   // The cap is looked at between requests: one body per loop and one read buffer can still come on top.
   const std::uint64_t buffered = l.buffered_bytes_max + options_.loops * (body_max + l.pipelined_bytes_max);
-  return l.connections_max * (connection_bytes + exchange_bytes) + zombies * exchange_bytes + buffered +
-         options_.pool_threads * thread_stack_bytes + options_.loops * loop_bytes;
+  std::uint64_t threads = 0;
+  for (const NamedPool& pool : pools_) threads += pool.threads;
+  return l.connections_max * (connection_bytes + exchange_bytes) + permits * (exchange_bytes + permit_bytes) +
+         clients * client_bytes + buffered + threads * thread_stack_bytes + options_.loops * loop_bytes;
 }
 
 std::vector<std::string> Core::warnings() const {
@@ -106,14 +118,14 @@ std::vector<std::string> Core::warnings() const {
                   " is more than the file descriptors this process may open");
   }
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    if (!needs_permit(lane_kinds_[i].second)) continue;
+    if (!needs_permit(lane_kinds_[i].runs)) continue;
     const admission::Lane::Settings& lane = lanes_[i]->settings();
     const base::Duration budget = lane_budget(*lanes_[i]);
     const base::Duration wait = lanes_[i]->view(budget).queue_timeout;
     // A queue that can't be emptied within its wait even if every job takes only a millisecond.
-    if (std::uint64_t{lane.depth_max} * std::chrono::milliseconds{1} > wait * lane.limit) {
+    if (std::uint64_t{lane.depth_max} * std::chrono::milliseconds{1} > wait * lane.limit_max()) {
       all.push_back("lane " + lane.name + ": queue_depth_max " + std::to_string(lane.depth_max) + " is more than " +
-                    std::to_string(lane.limit) + " permits can work off in its queue_timeout of " +
+                    std::to_string(lane.limit_max()) + " permits can work off in its queue_timeout of " +
                     std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(wait).count()) +
                     " ms, even at 1 ms each");
     }

@@ -11,6 +11,7 @@
 #include <sluice/router.hpp>
 
 #include "admission/pool.hpp"
+#include "admission/rate_limit.hpp"
 #include "server/route_table.hpp"
 
 namespace sluice::detail {
@@ -28,12 +29,14 @@ struct Route {
   std::uint64_t body_bytes_max = 0;
   admission::Lane* lane = nullptr;    // owned by the Core; never null while serving
   admission::Pool* pool = nullptr;    // owned by the Core; only for Runs::on_pool
+  admission::RateLimiter* rate_limiter = nullptr;  // owned by the Core
 };
 
 struct RouterState {
   RouteTable table;
   std::deque<Route> routes;  // index is what the table gives back
   std::map<std::string, LaneOptions, std::less<>> lanes;
+  std::map<std::string, PoolOptions, std::less<>> pools;
   std::vector<Middleware> middleware;
 
   void add(Method method, std::string pattern, Handler handler, RouteOptions options,

@@ -6,6 +6,18 @@ namespace sluice {
 namespace detail {
 namespace {
 
+template <class Fail>
+void check(const AdaptiveLimit& limit, bool also_fixed, Fail fail) {
+  if (limit.min == 0) fail("adaptive_limit.min must be above 0");
+  if (limit.max < limit.min) fail("adaptive_limit.max must not be below min");
+  if (also_fixed) fail("in_flight_max and adaptive_limit exclude each other");
+}
+
+template <class Fail>
+void check_share(double share, Fail fail) {
+  if (!(share > 0 && share <= 1)) fail("client_share must be above 0, up to 1");
+}
+
 void check(const RouteOptions& options, const std::string& name) {
   const auto fail = [&](const char* what) { throw std::invalid_argument{"route " + name + ": " + what}; };
   if (options.budget <= std::chrono::milliseconds{0}) fail("budget must be above 0");
@@ -15,9 +27,19 @@ void check(const RouteOptions& options, const std::string& name) {
   if (options.queue_depth_max && *options.queue_depth_max > 65'536) fail("queue_depth_max must not be above 65,536");
   if (options.queue_timeout && options.queue_timeout->count() <= 0) fail("queue_timeout must be above 0");
   if (options.queue_timeout && *options.queue_timeout > options.budget) fail("queue_timeout must not exceed budget");
-  const bool own = options.in_flight_max || options.queue_depth_max || options.queue_timeout || options.reserved;
+  if (options.adaptive_limit) check(*options.adaptive_limit, options.in_flight_max.has_value(), fail);
+  if (options.client_share) check_share(*options.client_share, fail);
+  if (options.rate_limit) {
+    const RateLimit& rate = *options.rate_limit;
+    if (!(rate.per_second > 0 && rate.per_second <= 1e9)) fail("rate_limit.per_second must be above 0, up to 1e9");
+    if (rate.burst == 0) fail("rate_limit.burst must be above 0");
+  }
+  const bool own = options.in_flight_max || options.queue_depth_max || options.queue_timeout || options.reserved ||
+                   options.adaptive_limit || options.client_share || options.readiness || !options.pool.empty();
   if (!options.lane.empty() && own) {
-    fail("in_flight_max, queue_depth_max, queue_timeout and reserved belong to the shared lane it names");
+    fail(
+        "in_flight_max, queue_depth_max, queue_timeout, reserved, adaptive_limit, client_share, readiness and pool "
+        "belong to the shared lane it names");
   }
 }
 
@@ -64,7 +86,21 @@ Router& Router::lane(std::string name, LaneOptions options) {
   if (options.queue_timeout && options.queue_timeout->count() <= 0) fail("queue_timeout must be above 0");
   if (options.queue_timeout && *options.queue_timeout > detail::time_max)
     fail("queue_timeout must not be above seven days");
+  if (options.adaptive_limit) detail::check(*options.adaptive_limit, options.in_flight_max.has_value(), fail);
+  if (options.client_share) detail::check_share(*options.client_share, fail);
   if (!state_->lanes.emplace(name, std::move(options)).second) fail("declared twice");
+  return *this;
+}
+
+Router& Router::pool(std::string name, PoolOptions options) {
+  if (name.empty()) throw std::invalid_argument{"pool: the name is empty"};
+  if (options.threads == 0 || options.threads > 4096) {
+    throw std::invalid_argument{"pool " + name + ": threads must be 1 to 4,096"};
+  }
+  const std::string shown = name;
+  if (!state_->pools.emplace(std::move(name), options).second) {
+    throw std::invalid_argument{"pool " + shown + ": declared twice"};
+  }
   return *this;
 }
 

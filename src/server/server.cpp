@@ -65,6 +65,11 @@ void add(ConnectionCounters& sum, const LoopUnit& unit) {
   sum.responses += tally.responses.read();
   sum.responses_dropped += tally.responses_dropped.read();
   sum.bytes_buffered += tally.bytes_buffered.read();
+  sum.refusals += tally.refusals.read();
+  sum.reads_paused += tally.reads_paused.read();
+  sum.accepts_paused += tally.accepts_paused.read();
+  sum.refusal_rung = std::max(sum.refusal_rung, tally.refusal_rung.read());
+  sum.refusal_cost_ns = std::max(sum.refusal_cost_ns, tally.refusal_cost_ns.read());
 }
 
 void add(LaneCounters& sum, const LaneCounters& lane) {
@@ -91,6 +96,12 @@ void add(LaneCounters& sum, const LaneCounters& lane) {
   sum.in_flight += lane.in_flight;
   sum.zombies += lane.zombies;
   sum.limit += lane.limit;
+  sum.delayed += lane.delayed;
+  sum.degraded += lane.degraded;
+  sum.mode_changes += lane.mode_changes;
+  sum.oldest_zombie_ms = std::max(sum.oldest_zombie_ms, lane.oldest_zombie_ms);
+  sum.overloaded += lane.overloaded;  // how many lanes are
+  sum.stalled += lane.stalled;
 }
 
 }  // namespace
@@ -119,6 +130,7 @@ class Server::Impl {
   void start();
   void wait();
   DrainReport end(Shard::Wish wish, std::chrono::milliseconds timeout);
+  Readiness ready();
 
   std::shared_ptr<Core> core;
   std::vector<std::shared_ptr<LoopUnit>> units;
@@ -150,9 +162,8 @@ Server::Impl::Impl(Router router, ServerOptions options) {
     throw std::invalid_argument{"backend: io_uring is not part of this build; take automatic or epoll"};
   }
   if (options.listen.empty()) throw std::invalid_argument{"listen: no address given"};
-  const unsigned pool_threads = std::max(1u, options.pool_threads);
   core = std::make_shared<Core>(detail::RouterState::take(std::move(router)), std::move(options), base::system_clock(),
-                                std::make_unique<admission::ThreadHost>(pool_threads));
+                                [](unsigned threads) { return std::make_unique<admission::ThreadHost>(threads); });
   for (std::size_t i = 0; i < core->options().loops; ++i) {
     units.push_back(std::make_shared<LoopUnit>(core, i));
     units.back()->shard.held_by(units.back());
@@ -190,7 +201,7 @@ void Server::Impl::start() {
   if (ended_) return;  // a signal was quicker; wait() returns at once
   started_ = true;
   loops_expected_ = units.size();
-  core->pool().start();
+  core->start_pools();
   try {
     for (std::size_t i = 0; i < units.size(); ++i) threads_.emplace_back([this, i] { serve(i); });
   } catch (...) {  // no thread to be had: those that run are all there will be, and the destructor ends them
@@ -217,7 +228,7 @@ bool Server::Impl::called_from_inside() const noexcept {
   for (const auto& unit : units) {
     if (&unit->loop == current) return true;
   }
-  return core->pool().on_worker_thread();
+  return core->on_pool_thread();
 }
 
 void Server::Impl::begin_end(Shard::Wish wish, std::chrono::milliseconds timeout) {
@@ -251,7 +262,7 @@ DrainReport Server::Impl::end(Shard::Wish wish, std::chrono::milliseconds timeou
   listeners.clear();
   const bool idle = still_running_.empty() && loops_over_ == loops_expected_;
   lock.unlock();
-  core->pool().close();
+  core->close_pools();
   if (idle) join_all();
   return summary(since);
 }
@@ -262,7 +273,7 @@ void Server::Impl::join_all() {
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
-  core->pool().join();
+  core->join_pools();
 }
 
 DrainReport Server::Impl::summary(base::TimePoint since) {
@@ -281,6 +292,17 @@ DrainReport Server::Impl::summary(base::TimePoint since) {
   report.still_running.assign(running.begin(), running.end());
   report.took = std::chrono::ceil<std::chrono::milliseconds>(core->clock().now() - since);
   return report;
+}
+
+Readiness Server::Impl::ready() {
+  {
+    const std::lock_guard lock{mutex_};
+    if (!started_ && !ended_) return {false, "not started"};
+    if (ended_ || core->drain_deadline() != base::never) return {false, "draining"};
+  }
+  const std::string stalled = core->stalled_lane();
+  if (!stalled.empty()) return {false, "lane " + stalled + " is stalled"};
+  return {true, {}};
 }
 
 void Server::Impl::wait() {
@@ -321,6 +343,10 @@ Report Server::report() const {
   report.addresses = impl_->addresses;
   return report;
 }
+
+Readiness Server::ready() const { return impl_->ready(); }
+
+std::vector<RunningWork> Server::running() const { return impl_->core->running(); }
 
 Counters Server::counters() const {
   Counters counters;

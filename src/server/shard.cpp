@@ -55,10 +55,9 @@ net::Stream* Shard::opened(int) noexcept {
     Connection* const connection = connections_.take();
     connection->open(*this);
     counts_.accepted.add_owned();
-    if (connections_.in_use() >= connections_max_ && !accepting_paused_) {
-      accepting_paused_ = true;
+    if (connections_.in_use() >= connections_max_ && (accept_holds_ & full) == 0) {
       counts_.accept_pauses.add_owned();
-      loop_->pause_accepting();
+      hold_accepting(full, true);
     }
     return connection;
   } catch (const std::bad_alloc&) {
@@ -102,10 +101,7 @@ void Shard::closed(net::Stream& stream) noexcept {
   Connection& connection = connection_of(stream);
   counts_.closed.add_owned();
   connections_.give(connection);
-  if (accepting_paused_ && connections_.in_use() < connections_max_) {
-    accepting_paused_ = false;
-    loop_->resume_accepting();
-  }
+  if (connections_.in_use() < connections_max_) hold_accepting(full, false);
   quit_if_drained();
 }
 
@@ -117,6 +113,7 @@ void Shard::quit_if_drained() noexcept {
     return;
   }
   loop_->timers().cancel(drain_timer_);
+  loop_->timers().cancel(ladder_timer_);
   loop_->quit();
 }
 
@@ -175,19 +172,25 @@ LifeOf<base::StdSync>::Arrival Shard::run_frame(Exchange& exchange) noexcept {
   const auto end = exchange.run_on_loop();
   running_route_.store(nullptr, std::memory_order_relaxed);
   frame_ = nullptr;
-  if (end.last && exchange.permit) release_permit(*exchange.lane, exchange.started);
+  if (end.last && exchange.permit) release_permit(*exchange.lane, exchange.ticket);
   return end;
 }
 
-void Shard::release_permit(admission::Lane& lane, base::TimePoint since) noexcept {
-  const auto released = lane.group()->release(lane, since, false);
-  if (base::planted(base::Bug::permit_released_twice)) lane.group()->release(lane, since, false);
-  core_->pool().unpark(released.wake);
+void Shard::release_permit(admission::Lane& lane, admission::Ticket ticket) noexcept {
+  const auto released = lane.group()->release(lane, ticket, false);
+  if (released.wake != admission::LaneGroup::no_worker) core_->pool_of(lane)->unpark(released.wake);
 }
 
 void Shard::mark_zombie(Exchange& exchange) noexcept {
   exchange.zombie = true;
   tally(*exchange.lane).zombies.add_owned();
+  if (!exchange.permit) return;
+  if (base::planted(base::Bug::permit_released_early)) {
+    exchange.permit = false;
+    release_permit(*exchange.lane, exchange.ticket);
+    return;
+  }
+  exchange.lane->group()->mark_zombie(*exchange.lane, exchange.ticket);
 }
 
 void Shard::free(Exchange& exchange) noexcept {
@@ -235,7 +238,7 @@ void Shard::home(Exchange& x) noexcept {
     return;
   }
   const bool unstarted = ended_unstarted(x);
-  if (unstarted && x.permit) release_permit(*x.lane, core_->clock().now());  // died on its way here: pass it on
+  if (unstarted && x.permit) release_permit(*x.lane, x.ticket);  // died on its way here: pass it on
   Connection* const connection = owner_of(x);
   const bool answer = arrival.deliver || (unstarted && claim != Claim::cancelled);
   if (answer && connection != nullptr) guarded(*connection, [&] { connection->deliver(x); });
@@ -257,7 +260,7 @@ void Shard::start_granted(Exchange& x) noexcept {
   SLUICE_ASSERT(connection != nullptr);  // whoever took it from its connection has changed the claim
   if (now() >= x.queue_deadline) {
     admission::LaneGroup::count_dead_grant(x, Claim::expired);
-    release_permit(*x.lane, x.started);
+    release_permit(*x.lane, x.ticket);
     guarded(*connection, [&] { connection->deliver(x); });
     free(x);
   } else {
@@ -294,7 +297,7 @@ void Shard::adopt_orphan(Exchange& x) noexcept {
   std::shared_ptr<void> last;  // dies after the lock; this shard may die with it
   const std::lock_guard lock{orphan_lock_};
   const auto arrival = x.arrive();
-  if (ended_unstarted(x) && x.permit) release_permit(*x.lane, core_->clock().now());
+  if (ended_unstarted(x) && x.permit) release_permit(*x.lane, x.ticket);
   if (arrival.deliver) counts_.responses_dropped.add_owned();
   if (!arrival.free) return;
   free(x);
@@ -325,7 +328,52 @@ void Shard::begin_drain() noexcept {
   connections_.for_each_in_use([](Connection& connection) { connection.begin_drain(); });
 }
 
-void Shard::timer_fired(net::TimerNode&) noexcept {
+// ---- refusals
+
+void Shard::hold_accepting(unsigned why, bool held) noexcept {
+  const unsigned before = std::exchange(accept_holds_, held ? accept_holds_ | why : accept_holds_ & ~why);
+  if (before == 0 && accept_holds_ != 0) loop_->pause_accepting();
+  if (before != 0 && accept_holds_ == 0) loop_->resume_accepting();
+}
+
+void Shard::note_refusal() noexcept {
+  if (!ladder_timer_.armed()) {
+    window_ = {now(), loop_->busy(), counts_.responses.read(), counts_.refusals.read()};
+    loop_->timers().arm(ladder_timer_, now() + admission::Ladder::window);
+  }
+  counts_.refusals.add_owned();
+}
+
+void Shard::ladder_window() noexcept {
+  const std::uint64_t answers = counts_.responses.read();
+  const std::uint64_t refusals = counts_.refusals.read();
+  const admission::Rung rung = ladder_.observe({.length = now() - window_.begin,
+                                                .busy = loop_->busy() - window_.busy,
+                                                .answers = answers - window_.answers,
+                                                .refusals = refusals - window_.refusals});
+  counts_.refusal_rung.set_owned(static_cast<std::uint64_t>(rung));
+  counts_.refusal_cost_ns.set_owned(static_cast<std::uint64_t>(ladder_.cost().count()));
+  // Every other window only: whoever watches over the server must still get in.
+  const bool pause = rung == admission::Rung::pause_accept && (accept_holds_ & refusing) == 0 && !draining_;
+  if (pause) counts_.accepts_paused.add_owned();
+  hold_accepting(refusing, pause);
+  const bool quiet = refusals == window_.refusals && (rung == admission::Rung::answer || ladder_.held());
+  window_ = {now(), loop_->busy(), answers, refusals};
+  if (!quiet) loop_->timers().arm(ladder_timer_, now() + admission::Ladder::window);
+}
+
+base::Duration Shard::refusal_delay() noexcept {
+  spread_ = spread_ * 6364136223846793005u + 1442695040888963407u;
+  const auto range =
+      static_cast<std::uint64_t>((admission::Ladder::delay_most - admission::Ladder::delay_least).count());
+  return admission::Ladder::delay_least + base::Duration{static_cast<std::int64_t>((spread_ >> 33) % range)};
+}
+
+void Shard::timer_fired(net::TimerNode& node) noexcept {
+  if (&node == &ladder_timer_) {
+    ladder_window();
+    return;
+  }
   last_words_over_ = cut_;
   cut_all();
 }

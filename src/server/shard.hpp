@@ -12,6 +12,7 @@
 #include <mutex>
 #include <span>
 
+#include "admission/ladder.hpp"
 #include "base/slab.hpp"
 #include "http/date.hpp"
 #include "http/head_memory.hpp"
@@ -27,6 +28,7 @@ namespace sluice::detail {
 struct ConnectionTally {
   admission::Count accepted, closed, refused_requests, head_timeouts, body_timeouts, idle_closed, slow_readers, resets;
   admission::Count accept_pauses, responses, responses_dropped, bytes_buffered, drain_finished, drain_cut;
+  admission::Count refusals, reads_paused, accepts_paused, refusal_rung, refusal_cost_ns;
 };
 
 class Shard {
@@ -77,7 +79,7 @@ class Shard {
   Core& core() noexcept { return *core_; }
   /// Puts an exchange's node into the mailbox; if the loop is gone, takes its place.
   void post(Exchange& exchange) noexcept;
-  void release_permit(admission::Lane& lane, base::TimePoint since) noexcept;
+  void release_permit(admission::Lane& lane, admission::Ticket ticket) noexcept;
   bool on_loop_thread() const noexcept { return loop_->on_this_thread(); }
   /// The route whose handler the loop is in at this moment, or nullptr.
   const Route* running_route() const noexcept { return running_route_.load(std::memory_order_relaxed); }
@@ -100,6 +102,16 @@ class Shard {
   http::HeadLimits head_limits() const noexcept { return head_limits_; }
   bool memory_tight() const noexcept { return loop_->blocks().bytes_in_use() > buffered_max_; }
   bool draining() const noexcept { return draining_; }
+
+  /// A request was refused at a gate. How that is to be told is the ladder's to say.
+  void note_refusal() noexcept;
+  admission::Ladder& ladder() noexcept { return ladder_; }
+  /// Whether a refusal may be held back: not where connections are short.
+  bool may_hold_refusals() const noexcept {
+    return ladder_.rung() >= admission::Rung::delay && !draining_ && connections_.in_use() * 5 < connections_max_ * 4;
+  }
+  /// How long to hold back an answer, or not to read: different for each, so that they don't come back together.
+  base::Duration refusal_delay() noexcept;
 
   Exchange* take_exchange(Connection& connection);
   /// Runs the handler on the loop and gives the permit back if that was the last pin. Writing the answer, then
@@ -157,6 +169,8 @@ class Shard {
   Connection* owner_of(const Exchange& exchange) noexcept;
   void fire_stops() noexcept;
   void resume_ready() noexcept;
+  void ladder_window() noexcept;
+  void hold_accepting(unsigned why, bool held) noexcept;
 
   std::shared_ptr<Core> core_;
   const std::size_t index_;
@@ -176,7 +190,8 @@ class Shard {
   const Exchange* frame_ = nullptr;  // whose handler is running on the loop
   std::atomic<const Route*> running_route_{nullptr};
   bool draining_ = false;
-  bool accepting_paused_ = false;
+  enum AcceptHold : unsigned { full = 1, refusing = 2 };
+  unsigned accept_holds_ = 0;
   bool cut_ = false;
   bool last_words_over_ = false;  // the second cut has come
   ConnectionTally counts_;
@@ -187,6 +202,15 @@ class Shard {
   std::atomic<Wish> wish_{Wish::nothing};
   std::atomic<bool> stopped_accepting_{false};
   net::TimerNode drain_timer_;
+
+  admission::Ladder ladder_;
+  net::TimerNode ladder_timer_;  // armed while there are refusals, or a rung to come down from
+  struct {
+    base::TimePoint begin{};
+    base::Duration busy{0};
+    std::uint64_t answers = 0, refusals = 0;
+  } window_;  // what had been counted when it began
+  std::uint64_t spread_ = 0x9E3779B97F4A7C15u;
 
   std::mutex orphan_lock_;     // after retire(): several threads may bring the last exchanges home
   std::shared_ptr<void> self_;  // under it

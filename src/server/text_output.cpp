@@ -11,9 +11,9 @@
 namespace sluice {
 namespace {
 
-constexpr std::array<ShedReason, shed_reason_count> shed_reasons = {ShedReason::queue_full, ShedReason::infeasible,
-                                                                    ShedReason::memory, ShedReason::draining,
-                                                                    ShedReason::connection_share};
+constexpr std::array<ShedReason, shed_reason_count> shed_reasons = {
+    ShedReason::queue_full,       ShedReason::infeasible,   ShedReason::memory,      ShedReason::draining,
+    ShedReason::connection_share, ShedReason::rate_limited, ShedReason::client_share};
 
 template <class Counters>
 struct NamedCounter {
@@ -23,17 +23,33 @@ struct NamedCounter {
 
 // Behind "received", "shed" and "shed_total".
 constexpr NamedCounter<LaneCounters> lane_counters[] = {
-    {"queued", &LaneCounters::queued},       {"inline", &LaneCounters::inlined},
-    {"started", &LaneCounters::started},     {"expired", &LaneCounters::expired},
-    {"cancelled", &LaneCounters::cancelled}, {"evicted", &LaneCounters::evicted},
-    {"stale", &LaneCounters::stale},         {"drained", &LaneCounters::drained},
-    {"responded", &LaneCounters::responded}, {"raised", &LaneCounters::raised},
-    {"dropped", &LaneCounters::dropped},     {"thrown", &LaneCounters::thrown},
-    {"timed_out", &LaneCounters::timed_out}, {"abandoned", &LaneCounters::abandoned},
-    {"late", &LaneCounters::late},           {"started_after_deadline", &LaneCounters::started_after_deadline},
-    {"depth", &LaneCounters::depth},         {"running", &LaneCounters::running},
-    {"in_flight", &LaneCounters::in_flight}, {"zombies", &LaneCounters::zombies},
+    {"queued", &LaneCounters::queued},
+    {"inline", &LaneCounters::inlined},
+    {"started", &LaneCounters::started},
+    {"expired", &LaneCounters::expired},
+    {"cancelled", &LaneCounters::cancelled},
+    {"evicted", &LaneCounters::evicted},
+    {"stale", &LaneCounters::stale},
+    {"drained", &LaneCounters::drained},
+    {"responded", &LaneCounters::responded},
+    {"raised", &LaneCounters::raised},
+    {"dropped", &LaneCounters::dropped},
+    {"thrown", &LaneCounters::thrown},
+    {"timed_out", &LaneCounters::timed_out},
+    {"abandoned", &LaneCounters::abandoned},
+    {"late", &LaneCounters::late},
+    {"started_after_deadline", &LaneCounters::started_after_deadline},
+    {"delayed", &LaneCounters::delayed},
+    {"degraded", &LaneCounters::degraded},
+    {"mode_changes", &LaneCounters::mode_changes},
+    {"depth", &LaneCounters::depth},
+    {"running", &LaneCounters::running},
+    {"in_flight", &LaneCounters::in_flight},
+    {"zombies", &LaneCounters::zombies},
     {"limit", &LaneCounters::limit},
+    {"oldest_zombie_ms", &LaneCounters::oldest_zombie_ms},
+    {"overloaded", &LaneCounters::overloaded},
+    {"stalled", &LaneCounters::stalled},
 };
 static_assert(sizeof(LaneCounters) == sizeof(std::uint64_t) * (1 + shed_reason_count + std::size(lane_counters)),
               "a counter is missing from the table");
@@ -52,7 +68,12 @@ constexpr NamedCounter<ConnectionCounters> connection_counters[] = {
     {"accept_errors", &ConnectionCounters::accept_errors},
     {"responses", &ConnectionCounters::responses},
     {"responses_dropped", &ConnectionCounters::responses_dropped},
+    {"refusals", &ConnectionCounters::refusals},
+    {"reads_paused", &ConnectionCounters::reads_paused},
+    {"accepts_paused", &ConnectionCounters::accepts_paused},
     {"bytes_buffered", &ConnectionCounters::bytes_buffered},
+    {"refusal_rung", &ConnectionCounters::refusal_rung},
+    {"refusal_cost_ns", &ConnectionCounters::refusal_cost_ns},
 };
 static_assert(sizeof(ConnectionCounters) == sizeof(std::uint64_t) * std::size(connection_counters),
               "a counter is missing from the table");
@@ -114,6 +135,7 @@ void append_json(std::string& out, const Report::Lane& lane) {
   JsonList members{out};
   members.member("name", lane.name);
   members.member("runs", lane.runs);
+  if (!lane.pool.empty()) members.member("pool", lane.pool);
   members.member("in_flight_max", lane.in_flight_max);
   members.member("reserved", lane.reserved);
   members.member("queue_depth_max", lane.queue_depth_max);
@@ -264,6 +286,8 @@ const char* to_string(ShedReason reason) noexcept {
     case ShedReason::memory: return "memory";
     case ShedReason::draining: return "draining";
     case ShedReason::connection_share: return "connection_share";
+    case ShedReason::rate_limited: return "rate_limited";
+    case ShedReason::client_share: return "client_share";
   }
   return "unknown";
 }
@@ -296,6 +320,10 @@ std::string Report::to_json() const {
   members.member("cores", cores);
   members.member("loops", loops);
   members.member("pool_threads", pool_threads);
+  members.key("pools") += '{';
+  JsonList named_pools{out};
+  for (const auto& [name, threads] : pools) named_pools.member(name, std::uint64_t{threads});
+  out += '}';
   members.member("addresses", addresses);
   members.key("limits") += '{';
   JsonList named{out};

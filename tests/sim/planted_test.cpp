@@ -41,7 +41,7 @@ struct Planted {
 
 constexpr std::array planted_bugs{
     Planted{Bug::lost_wakeup, "lost_wakeup"},
-    Planted{Bug::permit_released_twice, "permit_released_twice"},
+    Planted{Bug::permit_released_early, "permit_released_early"},
     Planted{Bug::permit_leaked, "permit_leaked"},
     Planted{Bug::timer_not_rearmed, "timer_not_rearmed"},
     Planted{Bug::late_answer_written, "late_answer_written"},

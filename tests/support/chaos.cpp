@@ -91,6 +91,12 @@ Chaos::Chaos(std::uint64_t seed, ChaosStatistics& statistics) : random_{seed * 2
   const bool confirm_later = random_.chance(500'000);
   ServerOptions opts = options();
   server_ = std::make_unique<SimServer>(seed, routes(), std::move(opts), confirm_later);
+  if (seed % 4 == 3) {  // refusals are told later, or by not listening
+    constexpr std::array rungs{admission::Rung::delay, admission::Rung::pause_reads, admission::Rung::pause_accept};
+    for (std::size_t i = 0; i < server_->loop_count(); ++i) {
+      server_->shard(i).ladder().hold(rungs[seed / 4 % rungs.size()]);
+    }
+  }
   if (faulty_) server_->net().random_faults(random_.chance(500'000) ? 20'000 : 100'000, resets_);
   if (random_.chance(150'000)) {  // answers leave slowly while the next requests trickle in
     server_->net().options().segment_bytes_max = 40;
@@ -414,7 +420,7 @@ void Chaos::check_lanes() {
     if (c.in_flight > lane->settings().limit) violated("permits of " + name + " above the limit");
     if (c.zombies > c.in_flight) violated("a zombie of " + name + " has lost its permit");
     if (lane->group() == nullptr || c.depth == 0 || c.in_flight >= lane->settings().limit) continue;
-    const bool later = lane->group() != &server_->core().pool().group();
+    const bool later = server_->core().pool_of(*lane) == nullptr;
     if (later) violated("a job waits while a permit is free");
     else if (pool_idle) violated("a job waits while a permit is free and a worker is idle");
   }

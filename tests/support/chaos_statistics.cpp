@@ -11,13 +11,14 @@ using net::SimFault;
 using net::SimOp;
 
 constexpr std::array<const char*, ChaosStatistics::state_count> state_names{
-    "idle", "head", "body", "discard", "handling", "closing", "lingering", "closed"};
+    "idle", "head", "body", "discard", "handling", "refusing", "resting", "closing", "lingering", "closed"};
 constexpr std::array ops{SimOp::read, SimOp::write};
 constexpr std::array kinds{SimFault::partial, SimFault::again, SimFault::reset, SimFault::stall};
 
-// What no run can meet, and why.
+// What no run can be asked to meet, and why.
 bool reachable(State state, SimOp op) noexcept {
   if (state == State::closed) return false;                             // nothing is read or written any more
+  if (state == State::refusing || state == State::resting) return false;  // too rare here: ladder_test.cpp
   if (state == State::lingering && op == SimOp::write) return false;  // our sending side is closed
   return true;
 }

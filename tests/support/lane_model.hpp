@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "admission/lane.hpp"
+#include "admission/lane_group.hpp"
 #include "support/interleave.hpp"
 
 namespace sluice::interleave {
@@ -127,7 +127,7 @@ class LaneModel {
         continue;
       }
       stop();
-      job = group_.release(lane_, mine.started, true).next;
+      job = group_.release(lane_, mine.ticket, true).next;
       bounds();
     }
   }
@@ -186,7 +186,7 @@ class LaneModel {
   }
 
   void release(Job& job) {
-    unpark(group_.release(lane_, job.started, false).wake);
+    unpark(group_.release(lane_, job.ticket, false).wake);
     bounds();
   }
 

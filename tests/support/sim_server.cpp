@@ -8,23 +8,26 @@ namespace sluice::sim {
 SimServer::SimServer(std::uint64_t seed, Router router, ServerOptions options, bool confirm_later)
     : net_{std::make_shared<net::SimNet>(seed)} {
   net_->options().confirm_later = confirm_later;
-  auto workers = std::make_unique<SimWorkers>(*net_, options.pool_threads);
-  workers_ = workers.get();
   const unsigned loops = options.loops;
-  core_ = std::make_shared<detail::Core>(detail::RouterState::take(std::move(router)), std::move(options), *net_,
-                                         std::move(workers));
+  const auto hosts = [this](unsigned threads) {
+    auto workers = std::make_unique<SimWorkers>(*net_, threads);
+    pools_.push_back(workers.get());
+    return workers;
+  };
+  core_ =
+      std::make_shared<detail::Core>(detail::RouterState::take(std::move(router)), std::move(options), *net_, hosts);
   for (unsigned i = 0; i < loops; ++i) {
     units_.push_back(std::make_shared<Unit>(core_, i, net_));
     units_.back()->shard.held_by(units_.back());
     SLUICE_ASSERT(units_.back()->loop.listen(net::SimNet::listener(80), loops > 1) == 0);
   }
-  core_->pool().start();
+  core_->start_pools();
 }
 
 SimServer::~SimServer() {
   stop();
   while (!over() && step()) {}
-  core_->pool().join();
+  core_->join_pools();
 }
 
 void SimServer::turn(Unit& unit) {
@@ -42,15 +45,23 @@ bool SimServer::step() {
   for (const auto& unit : units_) {
     if (!unit->over && unit->loop.runnable()) loops.push_back(unit.get());
   }
-  const std::vector<int> workers = workers_->runnable();
+  std::vector<std::pair<SimWorkers*, int>> workers;
+  for (SimWorkers* const pool : pools_) {
+    for (const int worker : pool->runnable()) workers.emplace_back(pool, worker);
+  }
   if (const std::size_t count = loops.size() + workers.size(); count > 0) {
     const std::size_t chosen = net_->random().below(count);
-    if (chosen < loops.size()) turn(*loops[chosen]);
-    else workers_->run(workers[chosen - loops.size()]);
+    if (chosen < loops.size()) {
+      turn(*loops[chosen]);
+    } else {
+      const auto [pool, worker] = workers[chosen - loops.size()];
+      pool->run(worker);
+    }
     return true;
   }
   if (on_quiet) on_quiet();
-  base::TimePoint next = std::min(net_->next_event(), workers_->next_wake());
+  base::TimePoint next = net_->next_event();
+  for (const SimWorkers* const pool : pools_) next = std::min(next, pool->next_wake());
   for (const auto& unit : units_) {
     if (!unit->over) next = std::min(next, unit->loop.next_deadline());
   }

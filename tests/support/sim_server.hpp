@@ -27,7 +27,8 @@ class SimServer {
 
   net::SimNet& net() noexcept { return *net_; }
   detail::Core& core() noexcept { return *core_; }
-  SimWorkers& workers() noexcept { return *workers_; }
+  /// Of the server's own pool.
+  SimWorkers& workers() noexcept { return *pools_.front(); }
   base::TimePoint now() const noexcept { return net_->now(); }
 
   /// Does one thing. False: nothing is left to do, ever.
@@ -71,7 +72,7 @@ class SimServer {
   void turn(Unit& unit);
 
   std::shared_ptr<net::SimNet> net_;
-  SimWorkers* workers_ = nullptr;  // owned by the core
+  std::vector<SimWorkers*> pools_;  // owned by the core; the server's own first
   std::shared_ptr<detail::Core> core_;
   std::vector<std::shared_ptr<Unit>> units_;
   std::size_t units_over_ = 0;

@@ -163,8 +163,8 @@ def spread(values):
 
 def verdict_of(runs):
     """Whether they count; the reasons without their figures, which the page has."""
-    reasons = list(dict.fromkeys(re.sub(r" (for )?[\d.,]+ .*", "", reason.partition(":")[0])
-                                 for run in runs for reason in run["invalid"]))
+    reasons = list(dict.fromkeys(re.sub(r"( for)? [\d.,]+ .*", "", reason.partition(":")[0]).replace(
+        "hypervisor took", "hypervisor took time") for run in runs for reason in run["invalid"]))
     valid = sum(run["valid"] for run in runs)
     if valid == len(runs):
         return "yes" if valid == 1 else f"{valid} of {valid}"

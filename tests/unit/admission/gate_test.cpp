@@ -11,9 +11,9 @@ constexpr ArrivalView arrival{};
 
 LaneView busy() {
   LaneView lane;
-  lane.depth = 3;
+  lane.depth = lane.ahead = 3;
   lane.depth_max = 10;
-  lane.in_flight = lane.limit = 4;
+  lane.in_flight = lane.limit = lane.permits = 4;
   lane.service = 20ms;
   lane.queue_timeout = 100ms;
   return lane;
@@ -29,9 +29,9 @@ TEST(Gate, AdmitsWhereAPermitIsFreeWhateverTheWait) {
 
 TEST(Gate, RefusesWhenTheQueueIsFull) {
   LaneView lane = busy();
-  lane.depth = 9;
+  lane.depth = lane.ahead = 9;
   EXPECT_EQ(judge(lane, arrival), std::nullopt);
-  lane.depth = 10;
+  lane.depth = lane.ahead = 10;
   EXPECT_EQ(judge(lane, arrival), ShedReason::queue_full);
 }
 
@@ -64,16 +64,56 @@ TEST(Gate, RefusesAnExemptArrivalOnlyAtAFullQueue) {
   lane.service = 1h;
   EXPECT_EQ(judge(exempt), std::nullopt);
   EXPECT_EQ(judge(lane, exempt), std::nullopt);
-  lane.depth = lane.depth_max;
+  lane.stalled = true;
+  EXPECT_EQ(judge(lane, exempt), std::nullopt);
+  lane.depth = lane.ahead = lane.depth_max;
   EXPECT_EQ(judge(lane, exempt), ShedReason::queue_full);
 }
 
-TEST(Gate, DerivesTheWaitFromTheServiceTimeWithinAQuarterOfTheBudget) {
-  EXPECT_EQ(automatic_queue_timeout(0ns, 4, 4s), 100ms);
-  EXPECT_EQ(automatic_queue_timeout(800ms, 4, 4s), 400ms);
-  EXPECT_EQ(automatic_queue_timeout(1h, 4, 4s), 1s);
-  EXPECT_EQ(automatic_queue_timeout(0ns, 4, 200ms), 50ms);  // a short budget's quarter is less than 100 ms
-  EXPECT_EQ(automatic_queue_timeout(100ms, 0, 4s), 200ms);  // never a division by nothing
+TEST(Gate, AFullQueueTakesWhoIsMoreImportantThanOneOfThoseInIt) {
+  LaneView lane = busy();
+  lane.depth = lane.depth_max;
+  lane.ahead = lane.depth - 1;
+  lane.service = 1ms;
+  EXPECT_EQ(judge(lane, arrival), std::nullopt);
+  EXPECT_EQ(estimated_wait(lane), lane.service * 10 / 4);  // only those no less important are in the way
+}
+
+TEST(Gate, InOverloadAFullQueueTakesANewcomerOnceItsOldestIsStale) {
+  LaneView lane = busy();
+  lane.overloaded = true;
+  lane.depth = lane.ahead = lane.depth_max;
+  const base::TimePoint now{100s};
+  EXPECT_EQ(judge(lane, {.now = now}), ShedReason::queue_full);
+  lane.evicts_from = now + 1ns;
+  EXPECT_EQ(judge(lane, {.now = now}), ShedReason::queue_full);
+  EXPECT_EQ(judge(lane, {.now = now + 1ns}), std::nullopt);
+}
+
+TEST(Gate, InOverloadTheLengthOfTheQueueSaysNothingAboutTheWait) {
+  LaneView lane = busy();
+  lane.service = 1h;
+  EXPECT_EQ(judge(lane, arrival), ShedReason::infeasible);
+  lane.overloaded = true;
+  EXPECT_EQ(judge(lane, arrival), std::nullopt);
+}
+
+TEST(Gate, RefusesAtOnceWhileEveryPermitIsHeldByWorkNobodyWaitsFor) {
+  LaneView lane = busy();
+  lane.depth = lane.ahead = 0;
+  lane.service = 0ns;
+  lane.stalled = true;
+  EXPECT_EQ(judge(lane, arrival), ShedReason::infeasible);
+  lane.can_start = true;
+  EXPECT_EQ(judge(lane, arrival), std::nullopt);
+}
+
+TEST(Gate, CountsOnlyPermitsThatCanBeHad) {
+  LaneView lane = busy();
+  lane.service = 100ms;
+  EXPECT_EQ(judge(lane, arrival), std::nullopt);
+  lane.permits = 3;  // one is a zombie's, or another lane has the thread
+  EXPECT_EQ(judge(lane, arrival), ShedReason::infeasible);
 }
 
 TEST(Gate, AsksForARetryBetweenOneAndThirtySeconds) {

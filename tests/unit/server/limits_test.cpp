@@ -35,9 +35,9 @@ Handler later_handler() {
 }
 
 std::unique_ptr<detail::Core> core_of(Router app, ServerOptions options) {
-  auto host = std::make_unique<admission::ThreadHost>(std::max(1u, options.pool_threads));
-  return std::make_unique<detail::Core>(detail::RouterState::take(std::move(app)), std::move(options),
-                                        base::system_clock(), std::move(host));
+  return std::make_unique<detail::Core>(
+      detail::RouterState::take(std::move(app)), std::move(options), base::system_clock(),
+      [](unsigned threads) { return std::make_unique<admission::ThreadHost>(threads); });
 }
 
 /// The sentence with which this configuration is refused; empty if it is not.

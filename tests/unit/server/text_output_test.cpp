@@ -52,6 +52,8 @@ LaneCounters distinct_counters() {
   counters.responded = 10, counters.raised = 11, counters.timed_out = 12, counters.abandoned = 13;
   counters.dropped = 14, counters.thrown = 15, counters.late = 16, counters.started_after_deadline = 17;
   counters.depth = 18, counters.running = 19, counters.in_flight = 20, counters.zombies = 21;
+  counters.delayed = 22, counters.degraded = 23, counters.mode_changes = 24;
+  counters.oldest_zombie_ms = 25, counters.overloaded = 26, counters.stalled = 27;
   counters.limit = 18'446'744'073'709'551'615ULL;
   return counters;
 }
@@ -59,7 +61,8 @@ LaneCounters distinct_counters() {
 TEST(ShedReason, HasOneNameEach) {
   std::set<std::string> names;
   for (std::size_t i = 0; i < shed_reason_count; ++i) names.insert(to_string(static_cast<ShedReason>(i)));
-  EXPECT_EQ(names, (std::set<std::string>{"queue_full", "infeasible", "memory", "draining", "connection_share"}));
+  EXPECT_EQ(names, (std::set<std::string>{"queue_full", "infeasible", "memory", "draining", "connection_share",
+                                          "rate_limited", "client_share"}));
 }
 
 TEST(CountersJson, HasEveryLaneCounterUnderItsName) {
@@ -85,11 +88,17 @@ TEST(CountersJson, HasEveryLaneCounterUnderItsName) {
                                                                 "abandoned",
                                                                 "late",
                                                                 "started_after_deadline",
+                                                                "delayed",
+                                                                "degraded",
+                                                                "mode_changes",
                                                                 "depth",
                                                                 "running",
                                                                 "in_flight",
                                                                 "zombies",
-                                                                "limit"}));
+                                                                "limit",
+                                                                "oldest_zombie_ms",
+                                                                "overloaded",
+                                                                "stalled"}));
   const char* const in_order[] = {"received",
                                   "queued",
                                   "inline",
@@ -110,16 +119,24 @@ TEST(CountersJson, HasEveryLaneCounterUnderItsName) {
                                   "depth",
                                   "running",
                                   "in_flight",
-                                  "zombies"};
+                                  "zombies",
+                                  "delayed",
+                                  "degraded",
+                                  "mode_changes",
+                                  "oldest_zombie_ms",
+                                  "overloaded",
+                                  "stalled"};
   std::uint64_t expected = 1;
   for (const std::string name : in_order) EXPECT_EQ(json.number("/lanes/work/" + name), expected++) << name;
   EXPECT_EQ(json.number("/lanes/work/limit"), 18'446'744'073'709'551'615ULL);
-  EXPECT_EQ(json.number("/lanes/work/shed_total"), 510U);
+  EXPECT_EQ(json.number("/lanes/work/shed_total"), 721U);
   EXPECT_EQ(json.number("/lanes/work/shed/queue_full"), 100U);
   EXPECT_EQ(json.number("/lanes/work/shed/infeasible"), 101U);
   EXPECT_EQ(json.number("/lanes/work/shed/memory"), 102U);
   EXPECT_EQ(json.number("/lanes/work/shed/draining"), 103U);
   EXPECT_EQ(json.number("/lanes/work/shed/connection_share"), 104U);
+  EXPECT_EQ(json.number("/lanes/work/shed/rate_limited"), 105U);
+  EXPECT_EQ(json.number("/lanes/work/shed/client_share"), 106U);
 }
 
 TEST(CountersJson, NamesLanesTotalAndConnections) {
@@ -137,7 +154,7 @@ TEST(CountersJson, NamesLanesTotalAndConnections) {
   EXPECT_EQ(json.number("/connections/accepted"), 7U);
   EXPECT_EQ(json.number("/connections/bytes_buffered"), 8U);
   EXPECT_EQ(json.number("/connections/responses_dropped"), 9U);
-  EXPECT_EQ(json.keys("/connections").size(), 14U);
+  EXPECT_EQ(json.keys("/connections").size(), 19U);
 }
 
 TEST(CountersJson, IsValidWithoutAnyLane) {
@@ -230,8 +247,8 @@ TEST(ReportText, ShowsAmountsInTheUnitThatFits) {
 
 TEST(ReportJson, HasEverythingTheReportHas) {
   const Json json{sample_report().to_json()};
-  EXPECT_EQ(json.keys(""), (std::vector<std::string>{"backend", "cores", "loops", "pool_threads", "addresses", "limits",
-                                                     "lanes", "memory_bytes_max", "warnings"}));
+  EXPECT_EQ(json.keys(""), (std::vector<std::string>{"backend", "cores", "loops", "pool_threads", "pools", "addresses",
+                                                     "limits", "lanes", "memory_bytes_max", "warnings"}));
   EXPECT_EQ(json.text("/backend"), "epoll");
   EXPECT_EQ(json.number("/cores"), 2U);
   EXPECT_EQ(json.number("/loops"), 1U);
