@@ -106,6 +106,17 @@ Response find_user(UserStore& users, const Request& request) {
   return sluice::json(std::move(out).take());
 }
 
+Response running_as_json(const Server& server) {
+  sluice::JsonWriter out;
+  out.begin_array();
+  for (const sluice::RunningWork& work : server.running()) {
+    out.begin_object().member("lane", work.lane).member("route", work.route).member("age_ms", work.age.count());
+    out.member("zombie", work.zombie).end_object();
+  }
+  out.end_array();
+  return sluice::json(std::move(out).take());
+}
+
 // ---- the routes
 
 /// What handlers use. Outlives the server.
@@ -132,13 +143,20 @@ void add_plain_routes(Router& app, Parts& parts) {
   const RouteOptions exempt{.criticality = Criticality::exempt};
   app.get("/health", [](const Request&) { return sluice::text("ok"); }, exempt);
   app.get("/counters", [&parts](const Request&) { return sluice::json(parts.server->counters().to_json()); }, exempt);
+  app.get("/ready",
+          [&parts](const Request&) {
+            const sluice::Readiness readiness = parts.server->ready();
+            return readiness.ready ? sluice::text("ready") : sluice::text(readiness.reason).status(503);
+          },
+          exempt);
+  app.get("/running", [&parts](const Request&) { return running_as_json(*parts.server); }, exempt);
   app.get("/report", [&parts](const Request&) { return sluice::json(parts.server->report().to_json()); }, exempt);
 }
 
 // The lanes share the pool's threads: each may take many, but "other" always finds its reserved four free, however
 // many requests to the others there are.
 void add_pool_routes(Router& app, Parts& parts, unsigned workers, unsigned user_connections) {
-  app.lane("sleep", {.in_flight_max = std::min(16u, workers)});
+  app.lane("sleep", {.in_flight_max = std::min(16u, workers), .readiness = true});
   app.lane("other", {.in_flight_max = std::min(16u, workers), .reserved = std::min(4u, workers - 1)});
   app.lane("spin", {.in_flight_max = std::min(sluice::default_loops(), workers), .queue_depth_max = 64});
   app.lane("users", {.in_flight_max = user_connections});

@@ -70,7 +70,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   std::uint32_t in_flight_requests = 0;  // exchanges of this connection that hold a permit, zombies included
 
  private:
-  // Reading (connection.cpp)
+  // Reading (connection.cpp); handing over (dispatch.cpp)
   std::size_t process(std::span<char> bytes);
   std::size_t read_head(std::span<char> bytes);
   bool parse_head(std::span<char> head);

@@ -1,0 +1,135 @@
+// The middle of Connection: a complete request goes to its handler, into a queue, or is refused.
+#include "server/connection.hpp"
+#include "server/shard.hpp"
+
+namespace sluice::detail {
+
+using admission::Claim;
+
+bool Connection::expectation_met(std::span<char> behind) {
+  Exchange& x = *exchange_;
+  if (!x.head.expect_continue) return true;
+  // The gate comes before the 100: a client that will be refused keeps its body.
+  const admission::ArrivalView arrival = arrival_view();
+  const auto reason = needs_permit(x.route->handler.runs())
+                          ? admission::judge(x.route->lane->view(x.route->options.budget, arrival.criticality), arrival)
+                          : admission::judge(arrival);
+  if (reason) {
+    shard_->tally(*x.route->lane).received.add_owned();
+    shed(*reason, true);
+    return false;
+  }
+  if (!behind.empty()) return true;  // it did not wait for us
+  out.append(shard_->blocks(), "HTTP/1.1 100 Continue\r\n\r\n");
+  shard_->loop().touch(*this);
+  return true;
+}
+
+admission::ArrivalView Connection::arrival_view() const noexcept {
+  admission::ArrivalView arrival;
+  arrival.draining = shard_->draining();
+  arrival.memory_tight = shard_->memory_tight();
+  arrival.connection_over_share = in_flight_requests >= shard_->limits().connection_in_flight_max;
+  arrival.criticality = exchange_->route->options.criticality;
+  arrival.now = shard_->now();
+  return arrival;
+}
+
+void Connection::dispatch() {
+  Exchange& x = *exchange_;
+  Route& route = *x.route;
+  if (!x.own_body.empty()) x.body = {x.own_body.data(), x.own_body.size()};
+  state_ = State::handling;
+  x.deadline = shard_->now() + route.options.budget;
+  x.lane = route.lane;
+  x.tag = x.match.route;
+  admission::Tally& tally = shard_->tally(*route.lane);
+  tally.received.add_owned();
+  const admission::ArrivalView arrival = arrival_view();
+  if (route.rate_limiter != nullptr && !route.rate_limiter->take(shard_->now())) {
+    shed(ShedReason::rate_limited, false);
+    return;
+  }
+  if (needs_permit(route.handler.runs())) {
+    admit(arrival);
+    return;
+  }
+  if (const auto reason = admission::judge(arrival)) {
+    shed(*reason, false);
+    return;
+  }
+  if (route.in_place) {
+    shard_->run_in_place(x);
+    answer_claimed(x);
+    shard_->free(x);
+    return;
+  }
+  tally.inlined.add_owned();
+  tally.started.add_owned();
+  tally.running.add_owned();
+  x.claim.store(Claim::running, std::memory_order_relaxed);
+  x.own_bytes(fd);
+  run_on_loop();
+}
+
+void Connection::admit(const admission::ArrivalView& arrival) {
+  Exchange& x = *exchange_;
+  Route& route = *x.route;
+  const base::Duration budget = route.options.budget;
+  // A look without the lock first: far above capacity most arrivals end here.
+  if (const auto reason = admission::judge(route.lane->view(budget, arrival.criticality), arrival)) {
+    shed(*reason, false);
+    return;
+  }
+  x.own_bytes(fd);
+  if (route.lane->counts_clients()) x.client = client_of(x);
+  ++in_flight_requests;
+  x.counted = true;
+  const auto admission = route.lane->group()->admit(x, *route.lane, arrival, budget, shard_->now());
+  switch (admission.entry) {
+    case admission::LaneGroup::Entry::shed:
+      --in_flight_requests;
+      x.counted = false;
+      shed(admission.reason, false);
+      return;
+    case admission::LaneGroup::Entry::start: run_on_loop(); return;
+    case admission::LaneGroup::Entry::queued:
+      if (route.pool != nullptr) route.pool->unpark(admission.wake);
+      arm();
+      return;
+  }
+}
+
+std::uint64_t Connection::client_of(Exchange& x) const {
+  const Core& core = shard_->core();
+  std::string client;
+  if (core.options().client_key) {
+    try {
+      client = core.options().client_key(x.request());
+    } catch (...) {
+      client.clear();
+      core.log(LogEvent::Level::error, "client_key_threw", x.route->pattern, {});
+    }
+  }
+  if (!client.empty()) return core.client_hash(client);
+  const std::string peer = x.peer().address;
+  return core.client_hash(std::string_view{peer}.substr(0, peer.rfind(':')));
+}
+
+void Connection::run_on_loop() {
+  Exchange& x = *exchange_;
+  const auto end = shard_->run_frame(x);
+  if (!end.deliver) {  // it answers later
+    arm();
+    return;
+  }
+  answer_claimed(x);
+  if (end.free) shard_->free(x);
+}
+
+void Connection::deliver(Exchange& x) {
+  SLUICE_ASSERT(exchange_ == &x);
+  answer_claimed(x);
+}
+
+}  // namespace sluice::detail
