@@ -34,7 +34,7 @@ class Ladder {
   /// they took less than half of what led to the present one.
   Rung observe(const Window& seen) noexcept {
     // Where most answers are refusals, the loop's time is theirs, system calls included.
-    if (seen.refusals >= 50 && 2 * seen.refusals >= seen.answers) {
+    if (seen.busy > base::Duration{0} && seen.refusals >= 50 && 2 * seen.refusals >= seen.answers) {
       const base::Duration each = seen.busy / static_cast<std::int64_t>(seen.answers);
       cost_ = cost_ + (each - cost_) / 4;
     }
@@ -74,7 +74,7 @@ class Ladder {
   double share() const noexcept { return share_; }
 
  private:
-  static constexpr std::array<double, 4> shares{0.0, 0.10, 0.20, 0.40};  // to get onto each rung
+  static constexpr std::array<double, 4> shares{0.0, 0.15, 0.30, 0.50};  // to get onto each rung
   static constexpr unsigned calm_windows = 5;
 
   base::Duration cost_ = std::chrono::microseconds{4};

@@ -7,6 +7,11 @@ class SystemClock final : public Clock {
  public:
   TimePoint now() const noexcept override { return std::chrono::steady_clock::now(); }
   std::time_t wall() const noexcept override { return std::time(nullptr); }
+  Duration thread_cpu() const noexcept override {
+    timespec used{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return std::chrono::seconds{used.tv_sec} + std::chrono::nanoseconds{used.tv_nsec};
+  }
 };
 
 }  // namespace

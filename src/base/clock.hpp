@@ -17,6 +17,8 @@ class Clock {
   virtual TimePoint now() const noexcept = 0;
   /// Seconds since 1970, for the Date field.
   virtual std::time_t wall() const noexcept = 0;
+  /// CPU time the calling thread has had. Virtual time costs nothing.
+  virtual Duration thread_cpu() const noexcept { return Duration{0}; }
 
  protected:
   ~Clock() = default;

@@ -76,7 +76,6 @@ class Loop final : public LoopBase {
     left_over_ = protocol_.turn_ended();
     flush();
     release_closed();
-    busy_ += clock_.now() - now_;
     asleep_ = !has_work() && mailbox_.prepare_sleep();
     return !quit_;
   }

@@ -60,8 +60,6 @@ class LoopBase {
   BlockPool& blocks() noexcept { return blocks_; }
   Timers& timers() noexcept { return timers_; }
   const LoopCounters& counters() const noexcept { return counters_; }
-  /// How long this loop has done anything but wait, this turn left out. Thread: the loop.
-  Duration busy() const noexcept { return busy_; }
 
   /// Has expired(stream) called at `deadline` at the latest: an earlier one stays. No effect on a closing stream.
   void arm(Stream& stream, TimePoint deadline) noexcept {
@@ -181,7 +179,6 @@ class LoopBase {
   bool quit_ = false;
   bool asleep_ = false;
   bool left_over_ = false;  // the protocol's
-  Duration busy_{0};
   unsigned accept_holds_ = 0;
   BlockPool blocks_;
   Timers timers_;

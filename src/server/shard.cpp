@@ -338,7 +338,7 @@ void Shard::hold_accepting(unsigned why, bool held) noexcept {
 
 void Shard::note_refusal() noexcept {
   if (!ladder_timer_.armed()) {
-    window_ = {now(), loop_->busy(), counts_.responses.read(), counts_.refusals.read()};
+    window_ = {now(), core_->clock().thread_cpu(), counts_.responses.read(), counts_.refusals.read()};
     loop_->timers().arm(ladder_timer_, now() + admission::Ladder::window);
   }
   counts_.refusals.add_owned();
@@ -347,8 +347,9 @@ void Shard::note_refusal() noexcept {
 void Shard::ladder_window() noexcept {
   const std::uint64_t answers = counts_.responses.read();
   const std::uint64_t refusals = counts_.refusals.read();
+  const base::Duration cpu = core_->clock().thread_cpu();
   const admission::Rung rung = ladder_.observe({.length = now() - window_.begin,
-                                                .busy = loop_->busy() - window_.busy,
+                                                .busy = cpu - window_.busy,
                                                 .answers = answers - window_.answers,
                                                 .refusals = refusals - window_.refusals});
   counts_.refusal_rung.set_owned(static_cast<std::uint64_t>(rung));
@@ -358,7 +359,7 @@ void Shard::ladder_window() noexcept {
   if (pause) counts_.accepts_paused.add_owned();
   hold_accepting(refusing, pause);
   const bool quiet = refusals == window_.refusals && (rung == admission::Rung::answer || ladder_.held());
-  window_ = {now(), loop_->busy(), answers, refusals};
+  window_ = {now(), cpu, answers, refusals};
   if (!quiet) loop_->timers().arm(ladder_timer_, now() + admission::Ladder::window);
 }
 

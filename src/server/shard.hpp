@@ -207,7 +207,7 @@ class Shard {
   net::TimerNode ladder_timer_;  // armed while there are refusals, or a rung to come down from
   struct {
     base::TimePoint begin{};
-    base::Duration busy{0};
+    base::Duration busy{0};  // CPU time of this thread
     std::uint64_t answers = 0, refusals = 0;
   } window_;  // what had been counted when it began
   std::uint64_t spread_ = 0x9E3779B97F4A7C15u;

@@ -21,10 +21,10 @@ TEST(Ladder, StaysOnTheFirstRungWhileRefusalsAreCheap) {
 
 TEST(Ladder, ClimbsARungInEachWindowThatIsTooDear) {
   Ladder ladder;
-  EXPECT_EQ(ladder.observe(refusing(12'000, 48ms)), Rung::delay);
-  EXPECT_EQ(ladder.observe(refusing(12'000, 48ms)), Rung::pause_reads);
-  EXPECT_EQ(ladder.observe(refusing(12'000, 48ms)), Rung::pause_accept);
-  EXPECT_EQ(ladder.observe(refusing(12'000, 48ms)), Rung::pause_accept);
+  EXPECT_EQ(ladder.observe(refusing(15'000, 60ms)), Rung::delay);
+  EXPECT_EQ(ladder.observe(refusing(15'000, 60ms)), Rung::pause_reads);
+  EXPECT_EQ(ladder.observe(refusing(15'000, 60ms)), Rung::pause_accept);
+  EXPECT_EQ(ladder.observe(refusing(15'000, 60ms)), Rung::pause_accept);
 }
 
 TEST(Ladder, LearnsTheCostWhereMostAnswersAreRefusals) {
@@ -40,18 +40,18 @@ TEST(Ladder, LearnsTheCostWhereMostAnswersAreRefusals) {
 TEST(Ladder, OnlyWhoKeepsBeingRefusedIsNotReadForAWhile) {
   Ladder ladder;
   EXPECT_FALSE(ladder.rests(255));
-  for (int i = 0; i < 3; ++i) ladder.observe(refusing(12'000, 48ms));
+  for (int i = 0; i < 3; ++i) ladder.observe(refusing(15'000, 60ms));
   EXPECT_FALSE(ladder.rests(7));
   EXPECT_TRUE(ladder.rests(8));
 }
 
 TEST(Ladder, ComesDownSlowlyAndOnlyOnceItIsCalm) {
   Ladder ladder;
-  ladder.observe(refusing(3000, 12ms));
+  ladder.observe(refusing(4000, 16ms));
   ASSERT_EQ(ladder.rung(), Rung::delay);
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(ladder.observe(refusing(1500, 6ms)), Rung::delay);  // over half of its share
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ladder.observe(refusing(2500, 10ms)), Rung::delay);  // over half of its share
   for (int i = 0; i < 4; ++i) EXPECT_EQ(ladder.observe(refusing(100, 400us)), Rung::delay);
-  ladder.observe(refusing(1500, 6ms));
+  ladder.observe(refusing(2500, 10ms));
   for (int i = 0; i < 4; ++i) EXPECT_EQ(ladder.observe(refusing(0, 0us)), Rung::delay);
   EXPECT_EQ(ladder.observe(refusing(0, 0us)), Rung::answer);
 }
