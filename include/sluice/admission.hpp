@@ -11,8 +11,8 @@
 
 namespace sluice {
 
-/// How important a route is. `exempt` is never shed (health, metrics); its queue stays bounded all the same. The other
-/// four are treated alike in this version.
+/// How important a route is. `exempt` is never shed for the server's sake (health, metrics); its queue stays bounded all
+/// the same. The other four are treated alike in this version.
 enum class Criticality : std::uint8_t { sheddable, sheddable_plus, critical, critical_plus, exempt };
 
 /// A lane: bounded queue + permits. One per route unless routes name a shared one (Router::lane).
@@ -30,7 +30,8 @@ struct LaneOptions {
 
 /// What one route is given. Every field has a finite default.
 struct RouteOptions {
-  /// Time from the complete request to the answer; the client has its 504 when it is spent. Above 0.
+  /// Time from the complete request to the answer; the client has its 504 when it is spent. Above 0. A client may ask
+  /// for less, see ServerOptions::deadline_headers.
   std::chrono::milliseconds budget{5000};
   /// The four of LaneOptions, for the route's own lane.
   std::optional<std::uint32_t> in_flight_max{};
@@ -45,8 +46,8 @@ struct RouteOptions {
 };
 
 /// Why a request was refused before it started.
-enum class ShedReason : std::uint8_t { queue_full, infeasible, memory, draining, connection_share };
-inline constexpr std::size_t shed_reason_count = 5;
+enum class ShedReason : std::uint8_t { queue_full, infeasible, memory, draining, connection_share, deadline };
+inline constexpr std::size_t shed_reason_count = 6;
 const char* to_string(ShedReason reason) noexcept;
 
 /// Counters of one lane since the start, each counted where it happens, none derived from the others.
@@ -63,7 +64,7 @@ struct LaneCounters {
   std::uint64_t expired = 0, cancelled = 0, evicted = 0, stale = 0, drained = 0;  // never started
   std::uint64_t responded = 0, raised = 0, timed_out = 0, abandoned = 0;
   std::uint64_t dropped = 0, thrown = 0;  // columns of raised
-  std::uint64_t late = 0;                 // answers that came after the outcome
+  std::uint64_t late = 0;  // answers that came after the outcome
   std::uint64_t started_after_deadline = 0;
   std::uint64_t depth = 0, running = 0, in_flight = 0, zombies = 0, limit = 0;  // gauges
 
@@ -83,7 +84,7 @@ struct LaneCounters {
 /// Counters of all connections since the start.
 struct ConnectionCounters {
   std::uint64_t accepted = 0, open = 0, closed = 0;
-  std::uint64_t refused_requests = 0;     // answered 4xx/5xx before a route's gate
+  std::uint64_t refused_requests = 0;  // answered 4xx/5xx before a route's gate
   std::uint64_t head_timeouts = 0, body_timeouts = 0, idle_closed = 0, slow_readers = 0, resets = 0;
   std::uint64_t accept_pauses = 0, accept_errors = 0;
   std::uint64_t responses = 0, responses_dropped = 0;

@@ -12,7 +12,7 @@ namespace sluice {
 class Request;
 
 /// A request field that says how long its sender is going to wait. It holds a duration and no time of day, so that no
-/// two machines' clocks are compared.
+/// two machines' clocks are compared. Inbound: ServerOptions::deadline_headers; outbound: deadline_header().
 struct DeadlineHeader {
   /// How the value is written: whole numbers without a sign. What does not read so, or is more than ten years, is
   /// ignored.

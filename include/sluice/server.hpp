@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <sluice/admission.hpp>
+#include <sluice/deadline.hpp>
 #include <sluice/router.hpp>
 
 namespace sluice {
@@ -70,6 +71,12 @@ struct ServerOptions {
   /// that waits in a queue is dropped and the stop token of a running one fires; its answer is sent all the same.
   /// false: only a reset or a failed write counts.
   bool half_close_cancels = true;
+  /// Request fields by which a client says how long it will wait, for example DeadlineHeader::grpc_timeout(). They
+  /// shorten a request's budget and never lengthen it: the deadline is the complete request plus the least of the
+  /// route's budget and what they say; its place in the queue, remaining() and the 504 follow. What can't be read is
+  /// ignored. A client whose time is over already has its 504 at once, not started, before its body is read.
+  ///   Units: at most 8. Default: none, for clients send such fields without knowing that a server acts on them.
+  std::vector<DeadlineHeader> deadline_headers{};
   /// Renders what a handler raised or threw; default is application/problem+json. The library's own answers (404, 405,
   /// every other refusal, 504, a dropped responder's 500) are fixed and don't come here. Thread: any. Must not throw.
   std::function<Response(const Request&, const Problem&)> render_problem{};

@@ -5,6 +5,7 @@
 
 #include "http/head_writer.hpp"
 #include "server/connection.hpp"
+#include "server/deadline.hpp"
 #include "server/response_access.hpp"
 #include "server/shard.hpp"
 
@@ -131,7 +132,7 @@ void Connection::answer_claimed(Exchange& x) {
     case Claim::timed_out: write_fixed(504, outcome_unknown, close); break;
     case Claim::expired:
     case Claim::shed: {
-      const RetryFields fields{admission::retry_after_seconds(x.lane->view(x.route->options.budget))};
+      const RetryFields fields{admission::retry_after_seconds(x.lane->view(x.budget))};
       write_fixed(503, fields.view(), close);
       break;
     }
@@ -194,7 +195,7 @@ void Connection::refuse(http::Reject reject) {
 void Connection::shed(ShedReason reason, bool body_withheld) {
   Exchange& x = *exchange_;
   shard_->tally(*x.route->lane).shed[static_cast<std::size_t>(reason)].add_owned();
-  const RetryFields fields{admission::retry_after_seconds(x.route->lane->view(x.route->options.budget))};
+  const RetryFields fields{admission::retry_after_seconds(x.route->lane->view(x.budget))};
   const int status = reason == ShedReason::connection_share ? 429 : 503;
   if (body_withheld) {
     end_early(status, fields.view(), true);
@@ -208,6 +209,17 @@ void Connection::shed(ShedReason reason, bool body_withheld) {
     release_exchange();
     enter_idle();
   }
+}
+
+bool Connection::spent_on_arrival() {
+  Exchange& x = *exchange_;
+  x.budget = shortened_budget(shard_->core().options().deadline_headers, x.head, x.head_bytes, x.budget);
+  if (x.budget > base::Duration{0}) return false;
+  admission::Tally& tally = shard_->tally(*x.route->lane);
+  tally.received.add_owned();
+  tally.shed[static_cast<std::size_t>(ShedReason::deadline)].add_owned();
+  end_early(504, not_started, x.head.expect_continue);  // no Retry-After: this client's time will not come back
+  return true;
 }
 
 }  // namespace sluice::detail

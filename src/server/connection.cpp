@@ -154,6 +154,8 @@ std::size_t Connection::route_request(std::span<char> behind) {
     refuse({413, "Content-Length above the route's limit"});
     return 0;
   }
+  x.budget = x.route->options.budget;
+  if (!shard_->core().options().deadline_headers.empty() && spent_on_arrival()) return 0;
   return begin_body(behind);
 }
 
@@ -257,9 +259,8 @@ bool Connection::expectation_met(std::span<char> behind) {
   if (!x.head.expect_continue) return true;
   // The gate comes before the 100: a client that will be refused keeps its body.
   const admission::ArrivalView arrival = arrival_view();
-  const auto reason = needs_permit(x.route->handler.runs())
-                          ? admission::judge(x.route->lane->view(x.route->options.budget), arrival)
-                          : admission::judge(arrival);
+  const auto reason = needs_permit(x.route->handler.runs()) ? admission::judge(x.route->lane->view(x.budget), arrival)
+                                                            : admission::judge(arrival);
   if (reason) {
     shard_->tally(*x.route->lane).received.add_owned();
     shed(*reason, true);
@@ -287,7 +288,7 @@ void Connection::dispatch() {
   Route& route = *x.route;
   if (!x.own_body.empty()) x.body = {x.own_body.data(), x.own_body.size()};
   state_ = State::handling;
-  x.deadline = shard_->now() + route.options.budget;
+  x.deadline = shard_->now() + x.budget;
   x.lane = route.lane;
   admission::Tally& tally = shard_->tally(*route.lane);
   tally.received.add_owned();
@@ -317,16 +318,15 @@ void Connection::dispatch() {
 void Connection::admit(const admission::ArrivalView& arrival) {
   Exchange& x = *exchange_;
   Route& route = *x.route;
-  const base::Duration budget = route.options.budget;
   // A look without the lock first: far above capacity most arrivals end here.
-  if (const auto reason = admission::judge(route.lane->view(budget), arrival)) {
+  if (const auto reason = admission::judge(route.lane->view(x.budget), arrival)) {
     shed(*reason, false);
     return;
   }
   x.own_bytes(fd);
   ++in_flight_requests;
   x.counted = true;
-  const auto admission = route.lane->group()->admit(x, *route.lane, arrival, budget, shard_->now());
+  const auto admission = route.lane->group()->admit(x, *route.lane, arrival, x.budget, shard_->now());
   switch (admission.entry) {
     case admission::LaneGroup::Entry::shed:
       --in_flight_requests;

@@ -97,6 +97,8 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   /// The client broke a rule: answer, then close.
   void refuse(http::Reject reject);
   void shed(ShedReason reason, bool body_withheld);
+  /// Cuts the budget to what the client's deadline fields leave of it. True: nothing is left, and it has been told so.
+  bool spent_on_arrival();
   /// By the claim: the work's answer, or a fixed one. Leaves the exchange to whoever called.
   void answer_claimed(Exchange& exchange);
   void write_response(Response& response);

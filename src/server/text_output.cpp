@@ -11,9 +11,9 @@
 namespace sluice {
 namespace {
 
-constexpr std::array<ShedReason, shed_reason_count> shed_reasons = {ShedReason::queue_full, ShedReason::infeasible,
-                                                                    ShedReason::memory, ShedReason::draining,
-                                                                    ShedReason::connection_share};
+constexpr std::array<ShedReason, shed_reason_count> shed_reasons = {
+    ShedReason::queue_full, ShedReason::infeasible,       ShedReason::memory,
+    ShedReason::draining,   ShedReason::connection_share, ShedReason::deadline};
 
 template <class Counters>
 struct NamedCounter {
@@ -264,6 +264,7 @@ const char* to_string(ShedReason reason) noexcept {
     case ShedReason::memory: return "memory";
     case ShedReason::draining: return "draining";
     case ShedReason::connection_share: return "connection_share";
+    case ShedReason::deadline: return "deadline";
   }
   return "unknown";
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "http/fields.hpp"
+#include "server/core.hpp"
 
 namespace sluice {
 namespace {
@@ -243,6 +244,32 @@ TEST(DeadlineFields, PreferLinesAreOneList) {
 
 TEST(DeadlineFields, AKnownNameOfOwnFormatIsFoundToo) {
   EXPECT_EQ(left_of({{"X-Request-Id", "7"}}, 9s, {{"x-request-id", Format::seconds}}), 7s);
+}
+
+// ---- the option
+
+std::string refusal(std::vector<DeadlineHeader> headers) {
+  Router app;
+  app.get("/", [](const Request&) { return text("x"); });
+  ServerOptions options;
+  options.deadline_headers = std::move(headers);
+  try {
+    detail::Core{detail::RouterState::take(std::move(app)), std::move(options), base::system_clock(),
+                 std::make_unique<admission::ThreadHost>(default_pool_threads())};
+  } catch (const std::invalid_argument& error) { return error.what(); }
+  return {};
+}
+
+TEST(DeadlineHeaders, AreRefusedByNameWhenTheyCannotBeMeant) {
+  EXPECT_EQ(refusal({}), "");
+  EXPECT_EQ(refusal(std::vector<DeadlineHeader>(8, DeadlineHeader::grpc_timeout())), "");
+  EXPECT_EQ(refusal(std::vector<DeadlineHeader>(9, DeadlineHeader::grpc_timeout())),
+            "deadline_headers: their number must not be above 8");
+  EXPECT_EQ(refusal({{"", Format::seconds}}), "deadline_headers: \"\" is not the name of a field");
+  EXPECT_EQ(refusal({DeadlineHeader::prefer_wait(), {"X Y", Format::seconds}}),
+            "deadline_headers: \"X Y\" is not the name of a field");
+  EXPECT_EQ(refusal({{"X-Y:", Format::seconds}}), "deadline_headers: \"X-Y:\" is not the name of a field");
+  EXPECT_EQ(refusal({{"X-Y", static_cast<Format>(9)}}), "deadline_headers: X-Y has no known format");
 }
 
 }  // namespace
