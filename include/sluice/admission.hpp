@@ -16,8 +16,8 @@ class Request;
 class Response;
 
 /// How important a route is. Of what waits for the same permits or the same pool, the more important starts first, and
-/// where a queue is full it takes the place of the least important. `exempt` is never shed (health, metrics); its queue
-/// stays bounded all the same.
+/// where a queue is full it takes the place of the least important. `exempt` is never shed for the server's sake (health,
+/// metrics); its queue stays bounded all the same.
 enum class Criticality : std::uint8_t { sheddable, sheddable_plus, critical, critical_plus, exempt };
 inline constexpr std::size_t criticality_count = 5;
 
@@ -50,8 +50,9 @@ enum class ShedReason : std::uint8_t {
   connection_share,  // connection_in_flight_max: 429
   rate_limited,  // RouteOptions::rate_limit: 429
   client_share,  // LaneOptions::client_share: 429
+  deadline,  // the client's own, see ServerOptions::deadline_headers, was over when it asked: 504
 };
-inline constexpr std::size_t shed_reason_count = 7;
+inline constexpr std::size_t shed_reason_count = 8;
 
 /// A lane: bounded queue + permits. One per route unless routes name a shared one (Router::lane).
 struct LaneOptions {
@@ -77,7 +78,8 @@ struct LaneOptions {
 
 /// What one route is given. Every field has a finite default.
 struct RouteOptions {
-  /// Time from the complete request to the answer; the client has its 504 when it is spent. Above 0.
+  /// Time from the complete request to the answer; the client has its 504 when it is spent. Above 0. A client may ask
+  /// for less, see ServerOptions::deadline_headers.
   std::chrono::milliseconds budget{5000};
   /// Those of LaneOptions, for the route's own lane.
   std::optional<std::uint32_t> in_flight_max{};

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <sluice/admission.hpp>
+#include <sluice/deadline.hpp>
 #include <sluice/router.hpp>
 
 namespace sluice {
@@ -73,6 +74,12 @@ struct ServerOptions {
   /// Who the client of a request is, for LaneOptions::client_share: an API key, say. Unset, or an empty key: the peer's
   /// address, without the port. Thread: the request's loop; must not block. What it throws counts as an empty key.
   std::function<std::string(const Request&)> client_key{};
+  /// Request fields by which a client says how long it will wait, for example DeadlineHeader::grpc_timeout(). They
+  /// shorten a request's budget and never lengthen it: the deadline is the complete request plus the least of the
+  /// route's budget and what they say; its place in the queue, remaining() and the 504 follow. What can't be read is
+  /// ignored. A client whose time is over already has its 504 at once, not started, before its body is read.
+  ///   Units: at most 8. Default: none, for clients send such fields without knowing that a server acts on them.
+  std::vector<DeadlineHeader> deadline_headers{};
   /// Renders what a handler raised or threw; default is application/problem+json. The library's own answers (404, 405,
   /// every other refusal, 504, a dropped responder's 500) are fixed and don't come here. Thread: any. Must not throw.
   std::function<Response(const Request&, const Problem&)> render_problem{};

@@ -26,7 +26,7 @@ class Ladder {
   /// What one loop did in one window.
   struct Window {
     base::Duration length{0};
-    base::Duration busy{0};  // not waiting for events
+    base::Duration busy{0};  // CPU time of its thread; 0: not known
     std::uint64_t answers = 0;  // of any kind
     std::uint64_t refusals = 0;  // of them, at a gate
   };

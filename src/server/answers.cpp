@@ -5,6 +5,7 @@
 
 #include "http/head_writer.hpp"
 #include "server/connection.hpp"
+#include "server/deadline.hpp"
 #include "server/response_access.hpp"
 #include "server/shard.hpp"
 
@@ -145,7 +146,7 @@ void Connection::answer_claimed(Exchange& x) {
     case Claim::timed_out: write_fixed(504, outcome_unknown, close); break;
     case Claim::expired:
     case Claim::shed: {
-      const RetryFields fields{admission::retry_after_seconds(x.lane->view(x.route->options.budget))};
+      const RetryFields fields{admission::retry_after_seconds(x.lane->view(x.budget))};
       write_fixed(503, fields.view(), close);
       break;
     }
@@ -241,7 +242,7 @@ bool Connection::answer_degraded(ShedReason reason) {
 
 void Connection::answer_shed(ShedReason reason, bool body_withheld) {
   const Route& route = *exchange_->route;
-  unsigned seconds = admission::retry_after_seconds(route.lane->view(route.options.budget));
+  unsigned seconds = admission::retry_after_seconds(route.lane->view(exchange_->budget));
   if (reason == ShedReason::rate_limited) {
     const auto wait = std::chrono::ceil<std::chrono::seconds>(route.rate_limiter->wait(shard_->now())).count();
     seconds = static_cast<unsigned>(std::clamp<long long>(wait, 1, 30));
@@ -275,6 +276,17 @@ void Connection::rest_or_idle() noexcept {
   phase_deadline_ = shard_->now() + shard_->refusal_delay();
   arm();
   update_reading();
+}
+
+bool Connection::spent_on_arrival() {
+  Exchange& x = *exchange_;
+  x.budget = shortened_budget(shard_->core().options().deadline_headers, x.head, x.head_bytes, x.budget);
+  if (x.budget > base::Duration{0}) return false;
+  admission::Tally& tally = shard_->tally(*x.route->lane);
+  tally.received.add_owned();
+  tally.shed[static_cast<std::size_t>(ShedReason::deadline)].add_owned();
+  end_early(504, not_started, x.head.expect_continue);  // no Retry-After: this client's time will not come back
+  return true;
 }
 
 }  // namespace sluice::detail

@@ -155,6 +155,8 @@ std::size_t Connection::route_request(std::span<char> behind) {
     refuse({413, "Content-Length above the route's limit"});
     return 0;
   }
+  x.budget = x.route->options.budget;
+  if (!shard_->core().options().deadline_headers.empty() && spent_on_arrival()) return 0;
   return begin_body(behind);
 }
 

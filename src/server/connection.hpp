@@ -104,6 +104,8 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   /// The route's on_shed in place of a 503. False: it has none.
   bool answer_degraded(ShedReason reason);
   void rest_or_idle() noexcept;
+  /// Cuts the budget to what the client's deadline fields leave of it. True: nothing is left, and it has been told so.
+  bool spent_on_arrival();
   /// By the claim: the work's answer, or a fixed one. Leaves the exchange to whoever called.
   void answer_claimed(Exchange& exchange);
   void write_response(Response& response);

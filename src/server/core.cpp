@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "http/fields.hpp"
+#include "server/deadline.hpp"
 #include "server/problem_json.hpp"
 
 namespace sluice::detail {
@@ -23,6 +25,14 @@ void above_zero(std::string_view option, std::chrono::milliseconds value) {
 
 void at_most(std::string_view option, unsigned long long value, unsigned long long most) {
   if (value > most) fail(std::string{option} + " must not be above " + std::to_string(most));
+}
+
+void check_deadline_headers(const std::vector<DeadlineHeader>& headers) {
+  at_most("deadline_headers: their number", headers.size(), deadline_headers_max);
+  for (const auto& [name, format] : headers) {
+    if (!http::valid_field_name(name)) fail("deadline_headers: \"" + name + "\" is not the name of a field");
+    if (format > DeadlineHeader::Format::prefer_wait) fail("deadline_headers: " + name + " has no known format");
+  }
 }
 
 }  // namespace
@@ -73,6 +83,7 @@ void Core::check_options() const {
   if (l.buffered_bytes_max == 0) fail("limits.buffered_bytes_max must be above 0");
   above_zero("limits.drain_timeout", l.drain_timeout);
   above_zero("limits.drain_grace", l.drain_grace);
+  check_deadline_headers(options_.deadline_headers);
 }
 
 Response Core::render(const Request& request, const Problem& problem) const noexcept {

@@ -12,7 +12,7 @@ bool Connection::expectation_met(std::span<char> behind) {
   // The gate comes before the 100: a client that will be refused keeps its body.
   const admission::ArrivalView arrival = arrival_view();
   const auto reason = needs_permit(x.route->handler.runs())
-                          ? admission::judge(x.route->lane->view(x.route->options.budget, arrival.criticality), arrival)
+                          ? admission::judge(x.route->lane->view(x.budget, arrival.criticality), arrival)
                           : admission::judge(arrival);
   if (reason) {
     shard_->tally(*x.route->lane).received.add_owned();
@@ -40,7 +40,7 @@ void Connection::dispatch() {
   Route& route = *x.route;
   if (!x.own_body.empty()) x.body = {x.own_body.data(), x.own_body.size()};
   state_ = State::handling;
-  x.deadline = shard_->now() + route.options.budget;
+  x.deadline = shard_->now() + x.budget;
   x.lane = route.lane;
   x.tag = x.match.route;
   admission::Tally& tally = shard_->tally(*route.lane);
@@ -75,9 +75,8 @@ void Connection::dispatch() {
 void Connection::admit(const admission::ArrivalView& arrival) {
   Exchange& x = *exchange_;
   Route& route = *x.route;
-  const base::Duration budget = route.options.budget;
   // A look without the lock first: far above capacity most arrivals end here.
-  if (const auto reason = admission::judge(route.lane->view(budget, arrival.criticality), arrival)) {
+  if (const auto reason = admission::judge(route.lane->view(x.budget, arrival.criticality), arrival)) {
     shed(*reason, false);
     return;
   }
@@ -85,7 +84,7 @@ void Connection::admit(const admission::ArrivalView& arrival) {
   if (route.lane->counts_clients()) x.client = client_of(x);
   ++in_flight_requests;
   x.counted = true;
-  const auto admission = route.lane->group()->admit(x, *route.lane, arrival, budget, shard_->now());
+  const auto admission = route.lane->group()->admit(x, *route.lane, arrival, x.budget, shard_->now());
   switch (admission.entry) {
     case admission::LaneGroup::Entry::shed:
       --in_flight_requests;

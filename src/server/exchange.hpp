@@ -60,6 +60,7 @@ class Exchange final : public admission::Job, public net::MailNode, public base:
   std::string path_scratch;
   Match match;
   Route* route = nullptr;
+  base::Duration budget{0};  // the route's, or less if the client said so; set with the route
   std::uint32_t connection_slot = 0;
   std::uint32_t connection_generation = 0;
   std::uint64_t body_received = 0;

@@ -12,8 +12,8 @@ namespace sluice {
 namespace {
 
 constexpr std::array<ShedReason, shed_reason_count> shed_reasons = {
-    ShedReason::queue_full,       ShedReason::infeasible,   ShedReason::memory,      ShedReason::draining,
-    ShedReason::connection_share, ShedReason::rate_limited, ShedReason::client_share};
+    ShedReason::queue_full,       ShedReason::infeasible,   ShedReason::memory,       ShedReason::draining,
+    ShedReason::connection_share, ShedReason::rate_limited, ShedReason::client_share, ShedReason::deadline};
 
 template <class Counters>
 struct NamedCounter {
@@ -288,6 +288,7 @@ const char* to_string(ShedReason reason) noexcept {
     case ShedReason::connection_share: return "connection_share";
     case ShedReason::rate_limited: return "rate_limited";
     case ShedReason::client_share: return "client_share";
+    case ShedReason::deadline: return "deadline";
   }
   return "unknown";
 }

@@ -62,7 +62,7 @@ TEST(ShedReason, HasOneNameEach) {
   std::set<std::string> names;
   for (std::size_t i = 0; i < shed_reason_count; ++i) names.insert(to_string(static_cast<ShedReason>(i)));
   EXPECT_EQ(names, (std::set<std::string>{"queue_full", "infeasible", "memory", "draining", "connection_share",
-                                          "rate_limited", "client_share"}));
+                                          "rate_limited", "client_share", "deadline"}));
 }
 
 TEST(CountersJson, HasEveryLaneCounterUnderItsName) {
@@ -129,7 +129,7 @@ TEST(CountersJson, HasEveryLaneCounterUnderItsName) {
   std::uint64_t expected = 1;
   for (const std::string name : in_order) EXPECT_EQ(json.number("/lanes/work/" + name), expected++) << name;
   EXPECT_EQ(json.number("/lanes/work/limit"), 18'446'744'073'709'551'615ULL);
-  EXPECT_EQ(json.number("/lanes/work/shed_total"), 721U);
+  EXPECT_EQ(json.number("/lanes/work/shed_total"), 828U);
   EXPECT_EQ(json.number("/lanes/work/shed/queue_full"), 100U);
   EXPECT_EQ(json.number("/lanes/work/shed/infeasible"), 101U);
   EXPECT_EQ(json.number("/lanes/work/shed/memory"), 102U);
@@ -137,6 +137,7 @@ TEST(CountersJson, HasEveryLaneCounterUnderItsName) {
   EXPECT_EQ(json.number("/lanes/work/shed/connection_share"), 104U);
   EXPECT_EQ(json.number("/lanes/work/shed/rate_limited"), 105U);
   EXPECT_EQ(json.number("/lanes/work/shed/client_share"), 106U);
+  EXPECT_EQ(json.number("/lanes/work/shed/deadline"), 107U);
 }
 
 TEST(CountersJson, NamesLanesTotalAndConnections) {
