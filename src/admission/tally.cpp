@@ -23,6 +23,7 @@ void Tally::add_to(LaneCounters& sum) const noexcept {
   sum.started_after_deadline += started_after_deadline.read();
   sum.delayed += delayed.read();
   sum.degraded += degraded.read();
+  sum.loop_stalls += loop_stalls.read();
   sum.depth += depth.read();
   sum.running += running.read();
   sum.zombies += zombies.read();

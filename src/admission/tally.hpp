@@ -33,7 +33,7 @@ struct alignas(64) Tally {
   Count shed[shed_reason_count];
   Count expired, cancelled, evicted, stale, drained;
   Count responded, raised, timed_out, abandoned;
-  Count dropped, thrown, late, started_after_deadline, delayed, degraded;
+  Count dropped, thrown, late, started_after_deadline, delayed, degraded, loop_stalls;
   Count depth, running, zombies;
 
   /// Adds this tally's numbers to `sum`.

@@ -46,6 +46,7 @@ void Connection::dispatch() {
   admission::Tally& tally = shard_->tally(*route.lane);
   tally.received.add_owned();
   const admission::ArrivalView arrival = arrival_view();
+  for_exempt_ = arrival.criticality == Criticality::exempt;
   if (route.rate_limiter != nullptr && !route.rate_limiter->take(shard_->now())) {
     shed(ShedReason::rate_limited, false);
     return;

@@ -1,7 +1,10 @@
 // What a server runs with, in figures: Core::report and what it is made of.
 #include <algorithm>
 
+#include "base/block_pool.hpp"
+#include "net/io.hpp"
 #include "server/core.hpp"
+#include "server/exchange.hpp"
 
 namespace sluice::detail {
 namespace {
@@ -42,6 +45,15 @@ const char* name_of(Runs runs) noexcept {
   return "loop";
 }
 
+/// What one loop's pool keeps for the next taker.
+constexpr std::uint64_t free_bytes_max() noexcept {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < base::BlockPool::class_count; ++i) {
+    sum += base::BlockPool::free_max[i] * base::BlockPool::class_bytes[i];
+  }
+  return sum;
+}
+
 }  // namespace
 
 Report Core::report() const {
@@ -53,6 +65,7 @@ Report Core::report() const {
     if (!pool.name.empty()) report.pools.emplace_back(pool.name, pool.threads);
   }
   report.limits = figures(options_.limits);
+  report.limits.emplace_back("loop_stall_threshold_ms", ms(options_.loop_stall_threshold));
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     const admission::Lane::Settings& lane = lanes_[i]->settings();
     const base::Duration budget = lane_budget(*lanes_[i]);
@@ -79,14 +92,20 @@ base::Duration Core::lane_budget(const admission::Lane& lane) const noexcept {
 }
 
 // Everything the limits allow the library to hold at once. Buffered bytes are capped as a whole; what a handler
-// allocates for itself, a response's body included, is its own.
+// allocates for itself, a response's body included, is its own, and so are the bodies of exempt routes.
 std::uint64_t Core::memory_bytes_max() const noexcept {
   constexpr std::uint64_t connection_bytes = 256;         // Connection and its share of the slab
   constexpr std::uint64_t exchange_bytes = 3 * 1024;      // Exchange, with the offsets of every field
   constexpr std::uint64_t permit_bytes = 48;              // its place in the lane's list
   constexpr std::uint64_t client_bytes = 64;              // up to four places in a table that is at most half full
+  static_assert(sizeof(Exchange) <= exchange_bytes);
   constexpr std::uint64_t thread_stack_bytes = 64 * 1024; // touched part of a thread's stack, usual case
-  constexpr std::uint64_t loop_bytes = 8 * 1024 * 1024;   // scratch and the pools' free lists, at their caps
+  constexpr std::uint64_t loop_bytes = free_bytes_max() + 1024 * 1024;  // the pool's free lists, scratch, tables
+  // Above the budget a connection still has a small head, and the head and the body's owner of one answer.
+  constexpr std::uint64_t last_bytes = 3 * sizeof(base::Block);
+  // The budget is looked at before bytes are kept and when a turn ends: what a turn can still read comes on top. Each
+  // read is counted as the size class that what was kept before may grow into.
+  constexpr std::uint64_t turn_bytes = 2 * net::batch_max * std::uint64_t{256 * 1024};
   const Limits& l = options_.limits;
   std::uint64_t permits = 0;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
@@ -98,12 +117,14 @@ std::uint64_t Core::memory_bytes_max() const noexcept {
   }
   std::uint64_t body_max = l.body_bytes_max;
   for (const Route& route : routes_->routes) body_max = std::max(body_max, route.body_bytes_max);
-  // The cap is looked at between requests: one body per loop and one read buffer can still come on top.
-  const std::uint64_t buffered = l.buffered_bytes_max + options_.loops * (body_max + l.pipelined_bytes_max);
   std::uint64_t threads = 0;
   for (const NamedPool& pool : pools_) threads += pool.threads;
-  return l.connections_max * (connection_bytes + exchange_bytes) + permits * (exchange_bytes + permit_bytes) +
-         clients * client_bytes + buffered + threads * thread_stack_bytes + options_.loops * loop_bytes;
+  // One body may be growing: into the next size class, or to twice its size.
+  const std::uint64_t growth = 1024 * 1024 + 2 * body_max + l.pipelined_bytes_max;
+  const std::uint64_t buffered = l.buffered_bytes_max + options_.loops * (growth + turn_bytes);
+  return l.connections_max * (connection_bytes + exchange_bytes + last_bytes) +
+         permits * (exchange_bytes + permit_bytes) + clients * client_bytes + buffered + threads * thread_stack_bytes +
+         options_.loops * loop_bytes;
 }
 
 std::vector<std::string> Core::warnings() const {

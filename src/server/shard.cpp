@@ -29,8 +29,9 @@ Shard::Shard(std::shared_ptr<Core> core, std::size_t index)
     : core_{std::move(core)},
       index_{index},
       head_limits_{core_->limits().head_bytes_max, core_->limits().head_fields_max, core_->limits().target_bytes_max},
-      buffered_max_{share(core_->limits().buffered_bytes_max, core_->options().loops)},
-      connections_max_{share(core_->limits().connections_max, core_->options().loops)} {}
+      connections_max_{share(core_->limits().connections_max, core_->options().loops)},
+      guard_{*core_, index},
+      relief_{share(core_->limits().buffered_bytes_max, core_->options().loops), connections_max_} {}
 
 Shard::~Shard() {
   SLUICE_ASSERT(connections_.in_use() == 0);
@@ -40,6 +41,7 @@ Shard::~Shard() {
 // One of the two catch sites: no memory for one connection's event drops that connection, and says so.
 template <class F>
 void Shard::guarded(Connection& connection, F&& event) noexcept {
+  guard_.look();
   try {
     event();
   } catch (const std::bad_alloc&) {
@@ -114,6 +116,7 @@ void Shard::quit_if_drained() noexcept {
   }
   loop_->timers().cancel(drain_timer_);
   loop_->timers().cancel(ladder_timer_);
+  loop_->timers().cancel(relief_.timer());
   loop_->quit();
 }
 
@@ -137,7 +140,9 @@ void Shard::forget(Connection& connection) noexcept {
 bool Shard::turn_ended() noexcept {
   fire_stops();
   resume_ready();
-  counts_.bytes_buffered.set_owned(loop_->blocks().bytes_in_use());
+  const std::size_t bytes = loop_->blocks().bytes_in_use();
+  counts_.bytes_buffered.set_owned(bytes);
+  relief_.turn_ended(*this, bytes, (accept_holds_ & full) != 0);
   quit_if_drained();
   return !ready_.empty() || !stops_.empty();
 }
@@ -168,9 +173,9 @@ Connection* Shard::owner_of(const Exchange& exchange) noexcept {
 LifeOf<base::StdSync>::Arrival Shard::run_frame(Exchange& exchange) noexcept {
   SLUICE_ASSERT(frame_ == nullptr);
   frame_ = &exchange;
-  running_route_.store(exchange.route, std::memory_order_relaxed);
+  guard_.enter(*exchange.route);
   const auto end = exchange.run_on_loop();
-  running_route_.store(nullptr, std::memory_order_relaxed);
+  guard_.leave();
   frame_ = nullptr;
   if (end.last && exchange.permit) release_permit(*exchange.lane, exchange.ticket);
   return end;
@@ -278,7 +283,12 @@ void Shard::fire_stop_later(Exchange& exchange) noexcept {
 void Shard::fire_stops() noexcept {
   base::List<Exchange, StopListTag> now;
   while (Exchange* exchange = stops_.pop_front()) now.push_back(*exchange);
-  while (Exchange* exchange = now.pop_front()) exchange->fire_stop();
+  while (Exchange* exchange = now.pop_front()) {
+    guard_.look();
+    guard_.enter(*exchange->route);
+    exchange->fire_stop();
+    guard_.leave();
+  }
 }
 
 Peer Shard::peer_of(const Exchange& exchange) {
@@ -371,6 +381,7 @@ base::Duration Shard::refusal_delay() noexcept {
 }
 
 void Shard::timer_fired(net::TimerNode& node) noexcept {
+  if (&node == &relief_.timer()) return;  // turn_ended() does the work
   if (&node == &ladder_timer_) {
     ladder_window();
     return;

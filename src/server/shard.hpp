@@ -21,12 +21,15 @@
 #include "server/connection.hpp"
 #include "server/core.hpp"
 #include "server/exchange.hpp"
+#include "server/loop_guard.hpp"
+#include "server/pressure.hpp"
 
 namespace sluice::detail {
 
 /// Counters of one shard's connections; written by its loop alone.
 struct ConnectionTally {
   admission::Count accepted, closed, refused_requests, head_timeouts, body_timeouts, idle_closed, slow_readers, resets;
+  admission::Count idle_reaped, memory_pauses;
   admission::Count accept_pauses, responses, responses_dropped, bytes_buffered, drain_finished, drain_cut;
   admission::Count refusals, reads_paused, accepts_paused, refusal_rung, refusal_cost_ns;
 };
@@ -41,6 +44,7 @@ class Shard {
   /// Before the loop runs. `loop` lives as long as this shard.
   void attach(net::LoopBase& loop, Peer (*peer_lookup)(int fd)) noexcept {
     loop_ = &loop;
+    loop.refuse_blocking(core_->options().refuse_blocking);
     peer_lookup_ = peer_lookup;
   }
 
@@ -82,7 +86,8 @@ class Shard {
   void release_permit(admission::Lane& lane, admission::Ticket ticket) noexcept;
   bool on_loop_thread() const noexcept { return loop_->on_this_thread(); }
   /// The route whose handler the loop is in at this moment, or nullptr.
-  const Route* running_route() const noexcept { return running_route_.load(std::memory_order_relaxed); }
+  const Route* running_route() const noexcept { return guard_.running(); }
+  LoopStatus status() const { return guard_.status(*loop_); }
   bool in_frame_of(const Exchange& exchange) const noexcept { return on_loop_thread() && frame_ == &exchange; }
   const ConnectionTally& connection_tally() const noexcept { return counts_; }
 
@@ -100,7 +105,12 @@ class Shard {
   ConnectionTally& counts() noexcept { return counts_; }
   admission::Tally& tally(admission::Lane& lane) noexcept { return lane.tally(index_); }
   http::HeadLimits head_limits() const noexcept { return head_limits_; }
-  bool memory_tight() const noexcept { return loop_->blocks().bytes_in_use() > buffered_max_; }
+  Pressure pressure() const noexcept { return relief_.level(loop_->blocks().bytes_in_use()); }
+  PressureRelief& relief() noexcept { return relief_; }
+  bool memory_tight() const noexcept { return pressure() == Pressure::refuse; }
+  /// Bytes of a connection's output above which none of its further requests is looked at. While new requests are
+  /// refused a client that does not read has one refusal waiting, not a thousand.
+  std::size_t output_max() const noexcept { return memory_tight() ? 0 : limits().output_high_water; }
   bool draining() const noexcept { return draining_; }
 
   /// A request was refused at a gate. How that is to be told is the ladder's to say.
@@ -119,9 +129,9 @@ class Shard {
   LifeOf<base::StdSync>::Arrival run_frame(Exchange& exchange) noexcept;
   /// The same for a plain function: afterwards the answer is there and nothing pins the exchange.
   void run_in_place(Exchange& exchange) noexcept {
-    running_route_.store(exchange.route, std::memory_order_relaxed);
+    guard_.enter(*exchange.route);
     exchange.run_in_place();
-    running_route_.store(nullptr, std::memory_order_relaxed);
+    guard_.leave();
   }
   /// The connection of this exchange is over: claims it or takes it out of its queue.
   void abandon(Exchange& exchange) noexcept;
@@ -177,8 +187,9 @@ class Shard {
   net::LoopBase* loop_ = nullptr;
   std::weak_ptr<void> holder_;
   const http::HeadLimits head_limits_;
-  const std::size_t buffered_max_;
   const std::size_t connections_max_;
+  LoopGuard guard_;
+  PressureRelief relief_;
   http::HeadParser parser_;
   http::HeadMemory head_memory_;
   http::DateLine date_;
@@ -188,7 +199,6 @@ class Shard {
   base::List<Connection, ReadyTag> ready_;
   Peer (*peer_lookup_)(int fd) = nullptr;
   const Exchange* frame_ = nullptr;  // whose handler is running on the loop
-  std::atomic<const Route*> running_route_{nullptr};
   bool draining_ = false;
   enum AcceptHold : unsigned { full = 1, refusing = 2 };
   unsigned accept_holds_ = 0;

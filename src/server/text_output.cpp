@@ -39,6 +39,7 @@ constexpr NamedCounter<LaneCounters> lane_counters[] = {
     {"abandoned", &LaneCounters::abandoned},
     {"late", &LaneCounters::late},
     {"started_after_deadline", &LaneCounters::started_after_deadline},
+    {"loop_stalls", &LaneCounters::loop_stalls},
     {"delayed", &LaneCounters::delayed},
     {"degraded", &LaneCounters::degraded},
     {"mode_changes", &LaneCounters::mode_changes},
@@ -71,12 +72,28 @@ constexpr NamedCounter<ConnectionCounters> connection_counters[] = {
     {"refusals", &ConnectionCounters::refusals},
     {"reads_paused", &ConnectionCounters::reads_paused},
     {"accepts_paused", &ConnectionCounters::accepts_paused},
+    {"idle_reaped", &ConnectionCounters::idle_reaped},
+    {"memory_pauses", &ConnectionCounters::memory_pauses},
     {"bytes_buffered", &ConnectionCounters::bytes_buffered},
     {"refusal_rung", &ConnectionCounters::refusal_rung},
     {"refusal_cost_ns", &ConnectionCounters::refusal_cost_ns},
 };
 static_assert(sizeof(ConnectionCounters) == sizeof(std::uint64_t) * std::size(connection_counters),
               "a counter is missing from the table");
+
+// In front of "stalled_route".
+constexpr NamedCounter<LoopStatus> loop_figures[] = {
+    {"turns", &LoopStatus::turns},
+    {"lag_p50_us", &LoopStatus::lag_p50_us},
+    {"lag_p99_us", &LoopStatus::lag_p99_us},
+    {"lag_p999_us", &LoopStatus::lag_p999_us},
+    {"lag_max_us", &LoopStatus::lag_max_us},
+    {"stalls", &LoopStatus::stalls},
+    {"blocking_calls", &LoopStatus::blocking_calls},
+    {"stalled_for_ms", &LoopStatus::stalled_for_ms},
+};
+static_assert(sizeof(LoopStatus) == sizeof(std::uint64_t) * std::size(loop_figures) + sizeof(std::string),
+              "a figure is missing from the table");
 
 // ---- JSON; the server can't include extra/, where JsonWriter lives ----
 
@@ -127,6 +144,14 @@ void append_json(std::string& out, const ConnectionCounters& counters) {
   out += '{';
   JsonList members{out};
   for (const auto& [name, counter] : connection_counters) members.member(name, counters.*counter);
+  out += '}';
+}
+
+void append_json(std::string& out, const LoopStatus& loop) {
+  out += '{';
+  JsonList members{out};
+  for (const auto& [name, figure] : loop_figures) members.member(name, loop.*figure);
+  members.member("stalled_route", loop.stalled_route);
   out += '}';
 }
 
@@ -301,7 +326,10 @@ std::string Counters::to_json() const {
   append_json(out, total);
   out += ",\"connections\":";
   append_json(out, connections);
-  out += '}';
+  out += ",\"loops\":[";
+  JsonList elements{out};
+  for (const LoopStatus& loop : loops) append_json(elements.element(), loop);
+  out += "]}";
   return out;
 }
 

@@ -49,7 +49,7 @@ void LiveTest::TearDown() {
     server.reset();
   }
   // The kernel takes a thread out of /proc a moment after it could be joined.
-  EXPECT_TRUE(soon([&] { return entries("/proc/self/task") == threads_before_; }))
+  EXPECT_TRUE(soon([&] { return entries("/proc/self/task") <= threads_before_; }))  // nor was it out when we counted
       << entries("/proc/self/task") << " threads, before " << threads_before_;
   EXPECT_EQ(entries("/proc/self/fd"), descriptors_before_);
 }

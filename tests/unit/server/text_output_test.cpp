@@ -55,6 +55,7 @@ LaneCounters distinct_counters() {
   counters.delayed = 22, counters.degraded = 23, counters.mode_changes = 24;
   counters.oldest_zombie_ms = 25, counters.overloaded = 26, counters.stalled = 27;
   counters.limit = 18'446'744'073'709'551'615ULL;
+  counters.loop_stalls = 28;
   return counters;
 }
 
@@ -88,6 +89,7 @@ TEST(CountersJson, HasEveryLaneCounterUnderItsName) {
                                                                 "abandoned",
                                                                 "late",
                                                                 "started_after_deadline",
+                                                                "loop_stalls",
                                                                 "delayed",
                                                                 "degraded",
                                                                 "mode_changes",
@@ -125,7 +127,8 @@ TEST(CountersJson, HasEveryLaneCounterUnderItsName) {
                                   "mode_changes",
                                   "oldest_zombie_ms",
                                   "overloaded",
-                                  "stalled"};
+                                  "stalled",
+                                  "loop_stalls"};
   std::uint64_t expected = 1;
   for (const std::string name : in_order) EXPECT_EQ(json.number("/lanes/work/" + name), expected++) << name;
   EXPECT_EQ(json.number("/lanes/work/limit"), 18'446'744'073'709'551'615ULL);
@@ -149,13 +152,33 @@ TEST(CountersJson, NamesLanesTotalAndConnections) {
   counters.connections.bytes_buffered = 8;
   counters.connections.responses_dropped = 9;
   const Json json{counters.to_json()};
-  EXPECT_EQ(json.keys(""), (std::vector<std::string>{"lanes", "total", "connections"}));
+  EXPECT_EQ(json.keys(""), (std::vector<std::string>{"lanes", "total", "connections", "loops"}));
   EXPECT_EQ(json.keys("/lanes"), (std::vector<std::string>{"GET /users/{id}", "odd \"name\"\n\xEF\xBF\xBD"}));
   EXPECT_EQ(json.number("/total/started"), 4U);
   EXPECT_EQ(json.number("/connections/accepted"), 7U);
   EXPECT_EQ(json.number("/connections/bytes_buffered"), 8U);
   EXPECT_EQ(json.number("/connections/responses_dropped"), 9U);
-  EXPECT_EQ(json.keys("/connections").size(), 19U);
+  EXPECT_EQ(json.keys("/connections").size(), 21U);
+}
+
+TEST(CountersJson, HasEveryLoopInItsPlace) {
+  Counters counters;
+  LoopStatus& loop = counters.loops.emplace_back();
+  loop.turns = 1, loop.lag_p50_us = 2, loop.lag_p99_us = 3, loop.lag_p999_us = 4, loop.lag_max_us = 5;
+  loop.stalls = 6, loop.blocking_calls = 7, loop.stalled_for_ms = 8;
+  loop.stalled_route = "GET /users/{id}";
+  counters.loops.emplace_back();
+  const Json json{counters.to_json()};
+  EXPECT_EQ(json.keys("/loops/0"),
+            (std::vector<std::string>{"turns", "lag_p50_us", "lag_p99_us", "lag_p999_us", "lag_max_us", "stalls",
+                                      "blocking_calls", "stalled_for_ms", "stalled_route"}));
+  std::uint64_t expected = 1;
+  for (const std::string name : {"turns", "lag_p50_us", "lag_p99_us", "lag_p999_us", "lag_max_us", "stalls",
+                                 "blocking_calls", "stalled_for_ms"}) {
+    EXPECT_EQ(json.number("/loops/0/" + name), expected++) << name;
+  }
+  EXPECT_EQ(json.text("/loops/0/stalled_route"), "GET /users/{id}");
+  EXPECT_EQ(json.text("/loops/1/stalled_route"), "");
 }
 
 TEST(CountersJson, IsValidWithoutAnyLane) {
