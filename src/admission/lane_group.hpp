@@ -54,7 +54,7 @@ class LaneGroupOf {
   /// Takes a job out of its queue and gives it `outcome`, if it is still there. False: somebody else has it.
   bool unlink(Job& job, Claim outcome) noexcept {
     const std::lock_guard lock{mutex_};
-    if (!job.linked()) return false;
+    if (!queued(job)) return false;
     remove(job);
     end_unstarted(job, outcome, column_of(outcome));
     job.lane->publish();
@@ -64,7 +64,7 @@ class LaneGroupOf {
   /// Moves a queued job's end of waiting forward (a drain). False: it is not queued any more.
   bool clamp(Job& job, base::TimePoint queue_deadline) noexcept {
     const std::lock_guard lock{mutex_};
-    if (!job.linked()) return false;
+    if (!queued(job)) return false;
     job.queue_deadline = std::min(job.queue_deadline, queue_deadline);
     return true;
   }
@@ -149,6 +149,9 @@ class LaneGroupOf {
  private:
   using Dead = base::List<Job, QueueTag>;
   using Column = Count Tally::*;
+
+  /// Not the same as linked(): what was buried is in a list on its way home, outside the lock.
+  static bool queued(const Job& job) noexcept { return job.claim.load(std::memory_order_relaxed) == Claim::queued; }
 
   std::uint32_t shared_total() const noexcept { return workers_ - reserved_; }
 
