@@ -160,7 +160,6 @@ class LaneOf {
     const Discipline& rules = settings_.discipline;
     const base::Duration between = gap();
     const base::Duration target = rules.target(between, wait_);
-    peak_ = std::max(peak_, permits_.out());
     if (!overload_.observe(standing, now, target, rules.interval(between))) return;
     if (controller_) {
       limit_ = controller_->next({.length = overload_.interval_length(),

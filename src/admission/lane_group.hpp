@@ -99,19 +99,19 @@ class LaneGroupOf {
   };
   Released release(Lane& lane, Ticket ticket, bool caller_is_worker) noexcept {
     Dead dead;
+    Dead granted;
     Released result;
-    Job* granted = nullptr;
     {
       const std::lock_guard lock{mutex_};
       give_back(lane, ticket);
-      Job* const job = caller_is_worker || workers_ == 0 ? pick(dead) : nullptr;
-      if (caller_is_worker) result.next = job;
-      else granted = job;
+      if (caller_is_worker) result.next = pick(dead);
+      // All that may start, not one: the limit may have grown while they waited.
+      while (Job* const job = workers_ == 0 ? pick(dead) : nullptr) granted.push_back(*job);
       if (workers_ != 0 && !caller_is_worker && startable()) result.wake = pop_idle();
       lane.publish();
     }
     send_home(dead);
-    if (granted != nullptr) granted->send_home_unstarted();
+    send_home(granted);
     return result;
   }
 
@@ -218,6 +218,7 @@ class LaneGroupOf {
   void take_permit(Job& job, Lane& lane, base::TimePoint now) noexcept {
     job.ticket = lane.permits_.take(now, job.tag, lane.counts_clients() ? job.client : 0);
     if (lane.permits_.out() > lane.settings_.reserved) ++shared_used_;
+    lane.peak_ = std::max(lane.peak_, lane.permits_.out());
     job.permit = true;
   }
 
