@@ -64,7 +64,8 @@ class OverloadDetector {
     length_ = forgotten ? base::Duration{0} : now - begin_;
     const bool was = overloaded_;
     if (delay_ > target) overloaded_ = true;
-    else if (delay_ < target / 2) overloaded_ = false;
+    else if (delay_ < target / 2 && (forgotten || !dropped_)) overloaded_ = false;
+    dropped_ = false;
     if (overloaded_ != was) ++changes_;
     least_ = standing;
     begin_ = now;
@@ -72,6 +73,9 @@ class OverloadDetector {
     return !forgotten;
   }
 
+  /// Somebody had to go for having waited too long. A queue that is empty for such a reason is not calm: overload lasts
+  /// for this interval. Without this it ends whenever all that is kept grows old at once, and begins again.
+  void dropped() noexcept { dropped_ = true; }
   bool overloaded() const noexcept { return overloaded_; }
   std::uint64_t changes() const noexcept { return changes_; }
   base::Duration interval_delay() const noexcept { return delay_; }
@@ -84,6 +88,7 @@ class OverloadDetector {
   base::Duration delay_{0};
   base::Duration length_{0};
   std::uint64_t changes_ = 0;
+  bool dropped_ = false;
   bool overloaded_ = false;
 };
 

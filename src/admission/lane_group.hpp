@@ -210,6 +210,7 @@ class LaneGroupOf {
         return false;
       }
       lane.may_evict_ = false;
+      lane.overload_.dropped();
     }
     bury(victim, Claim::shed, &Tally::evicted, dead);
     return true;
@@ -316,6 +317,7 @@ class LaneGroupOf {
       Job& oldest = lane.queues_[lane.bottom_level()].front();
       if (now - oldest.arrived < lane.stale_after_) return;
       bury(oldest, Claim::shed, &Tally::stale, dead);
+      lane.overload_.dropped();
     }
   }
 

@@ -75,6 +75,18 @@ TEST_F(Detector, LeavesOnceTheDelayWasUnderHalfTheTarget) {
   EXPECT_EQ(detector_.changes(), 2u);
 }
 
+TEST_F(Detector, StaysWhileTheQueueIsShortOnlyBecauseTheOldHadToGo) {
+  look(20ms, 300ms);
+  ASSERT_TRUE(detector_.overloaded());
+  for (int i = 0; i < 5; ++i) {
+    detector_.dropped();
+    look(1ms, 100ms);
+    EXPECT_TRUE(detector_.overloaded());
+  }
+  look(1ms, 200ms);
+  EXPECT_FALSE(detector_.overloaded());
+}
+
 TEST_F(Detector, ForgetsWhatItSawBeforeNobodyCameForLong) {
   look(20ms, 300ms);
   ASSERT_TRUE(detector_.overloaded());
