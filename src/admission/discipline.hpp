@@ -13,12 +13,12 @@
 namespace sluice::admission {
 
 struct Discipline {
-  std::uint32_t places = 32;        // jobs that must be able to wait, so that no permit idles between bursts
-  std::uint32_t target_gaps = 4;    // a standing delay above this is overload ...
+  std::uint32_t places = 64;        // jobs that must be able to wait, so that no permit idles between bursts
+  std::uint32_t target_gaps = 24;   // a standing delay above this is overload ...
   base::Duration target_least = std::chrono::milliseconds{5};
-  std::uint32_t interval_gaps = 32;  // ... if it is never below it for so long
+  std::uint32_t interval_gaps = 64;  // ... if it is never below it for so long
   base::Duration interval_least = std::chrono::milliseconds{100};
-  std::uint32_t stale_gaps = 8;     // in overload: who has waited longer makes room ...
+  std::uint32_t stale_gaps = 48;    // in overload: who has waited longer makes room ...
   std::uint32_t keep = 16;          // ... while more than these wait
   std::uint32_t drops_max = 16;     // in one section of the lock
   std::uint32_t service_jobs = 16;  // the service time is an average over about so many

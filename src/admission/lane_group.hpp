@@ -218,8 +218,8 @@ class LaneGroupOf {
 
   void take_permit(Job& job, Lane& lane, base::TimePoint now) noexcept {
     job.ticket = lane.permits_.take(now, job.tag, lane.counts_clients() ? job.client : 0);
-    if (lane.permits_.out() > lane.settings_.reserved) ++shared_used_;
     lane.peak_ = std::max(lane.peak_, lane.permits_.out());
+    if (lane.permits_.out() > lane.settings_.reserved) ++shared_used_;
     job.permit = true;
   }
 
@@ -312,7 +312,7 @@ class LaneGroupOf {
   /// important on. A few stay, in case nobody comes meanwhile.
   void drop_stale(Lane& lane, base::TimePoint now, Dead& dead) noexcept {
     const Discipline& rules = lane.settings_.discipline;
-    lane.stale_after_ = rules.stale_after(lane.gap(), lane.wait_);
+    lane.stale_after_ = rules.stale_after(lane.gap(), lane.wait_most());
     for (std::uint32_t dropped = 0; dropped < rules.drops_max && lane.depth_ > rules.keep; ++dropped) {
       Job& oldest = lane.queues_[lane.bottom_level()].front();
       if (now - oldest.arrived < lane.stale_after_) return;
