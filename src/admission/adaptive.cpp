@@ -30,7 +30,10 @@ LimitController::LimitController(AdaptiveLimit bounds, std::uint32_t initial) no
 
 std::uint32_t LimitController::next(const Interval& interval) noexcept {
   if (std::exchange(settling_, false) || interval.length <= base::Duration{0}) return limit_;
-  if (interval.standing_delay <= interval.target) {
+  // Demand as the lane's overload: above the target it begins, below half of it it ends.
+  if (interval.standing_delay > interval.target) waits_ = true;
+  else if (interval.standing_delay <= interval.target / 2) waits_ = false;
+  if (!waits_) {
     calm(interval);
     return limit_;
   }
@@ -46,9 +49,7 @@ std::uint32_t LimitController::next(const Interval& interval) noexcept {
 
 void LimitController::judge(double rate) noexcept {
   const bool limit_binds = peak_ >= limit_;
-  length_ = base::Duration{0};
-  completed_ = 0;
-  peak_ = 0;
+  forget_window();
   if (!limit_binds) return go_back();  // something else keeps the work waiting: nothing to learn
   switch (trial_) {
     case Trial::none: return judge_base(rate);
@@ -72,6 +73,10 @@ void LimitController::judge_up(double rate) noexcept {
     adopt(rate);
     return try_up();
   }
+  up_failed();
+}
+
+void LimitController::up_failed() noexcept {
   go_back();
   if (++failed_ups_ < ups_per_down) return;
   failed_ups_ = 0;
@@ -93,9 +98,7 @@ void LimitController::calm(const Interval& interval) noexcept {
     if (rate / base_rate_ - 1 > offered / 2) adopt(rate);
   }
   if (trial_ != Trial::none) go_back();
-  length_ = base::Duration{0};
-  completed_ = 0;
-  peak_ = 0;
+  forget_window();
   calm_peak_ = std::max(calm_peak_, interval.in_flight_peak);
   if (++calm_ < calm_intervals) return;
   const std::uint32_t needed = std::clamp(calm_peak_, bounds_.min, limit_);
@@ -108,8 +111,8 @@ void LimitController::calm(const Interval& interval) noexcept {
 }
 
 void LimitController::try_up() noexcept {
-  const std::uint32_t tried = std::min(base_limit_ + std::max(base_limit_ / 4, 1u), bounds_.max);
-  if (tried == base_limit_) return go_back();
+  const std::uint32_t tried = std::min(base_limit_ + (base_limit_ + 3) / 4, bounds_.max);
+  if (tried == base_limit_) return up_failed();
   trial_ = Trial::up;
   move_to(tried);
 }
@@ -117,7 +120,7 @@ void LimitController::try_up() noexcept {
 void LimitController::try_down() noexcept {
   if (base_limit_ == bounds_.min) return go_back();
   trial_ = Trial::down;
-  const std::uint32_t step = std::max(base_limit_ / 5, 1u);  // a quarter leads back up
+  const std::uint32_t step = (base_limit_ + 4) / 5;  // a quarter leads back up
   move_to(std::max(base_limit_ - step, bounds_.min));
 }
 
@@ -133,6 +136,12 @@ void LimitController::go_back() noexcept {
   trial_ = Trial::none;
   patience_left_ = patience;
   if (limit_ != base_limit_) move_to(base_limit_);
+}
+
+void LimitController::forget_window() noexcept {
+  length_ = base::Duration{0};
+  completed_ = 0;
+  peak_ = 0;
 }
 
 void LimitController::move_to(std::uint32_t limit) noexcept {

@@ -52,12 +52,14 @@ class LimitController {
   void judge_base(double rate) noexcept;
   void judge_up(double rate) noexcept;
   void judge_down(double rate) noexcept;
+  void up_failed() noexcept;
   void calm(const Interval& interval) noexcept;
   void try_up() noexcept;
   void try_down() noexcept;
   void adopt(double rate) noexcept;  // the tried limit is the new base
   void go_back() noexcept;  // to the base
   void move_to(std::uint32_t limit) noexcept;
+  void forget_window() noexcept;
 
   AdaptiveLimit bounds_;
   std::uint32_t limit_;
@@ -67,6 +69,7 @@ class LimitController {
   Trial trial_ = Trial::none;
   unsigned patience_left_ = 1;
   unsigned failed_ups_ = 0;
+  bool waits_ = false;  // there is demand
   bool settling_ = false;  // the interval after a change still has work of before
 
   // The intervals the next rate is taken from.

@@ -13,12 +13,12 @@
 namespace sluice::admission {
 
 struct Discipline {
-  std::uint32_t places = 32;        // jobs that must be able to wait, so that no permit idles between bursts
-  std::uint32_t target_gaps = 4;    // a standing delay above this is overload ...
+  std::uint32_t places = 64;        // jobs that must be able to wait, so that no permit idles between bursts
+  std::uint32_t target_gaps = 24;   // a standing delay above this is overload ...
   base::Duration target_least = std::chrono::milliseconds{5};
-  std::uint32_t interval_gaps = 32;  // ... if it is never below it for so long
+  std::uint32_t interval_gaps = 64;  // ... if it is never below it for so long
   base::Duration interval_least = std::chrono::milliseconds{100};
-  std::uint32_t stale_gaps = 8;     // in overload: who has waited longer makes room ...
+  std::uint32_t stale_gaps = 48;    // in overload: who has waited longer makes room ...
   std::uint32_t keep = 16;          // ... while more than these wait
   std::uint32_t drops_max = 16;     // in one section of the lock
   std::uint32_t service_jobs = 16;  // the service time is an average over about so many
@@ -64,7 +64,8 @@ class OverloadDetector {
     length_ = forgotten ? base::Duration{0} : now - begin_;
     const bool was = overloaded_;
     if (delay_ > target) overloaded_ = true;
-    else if (delay_ < target / 2) overloaded_ = false;
+    else if (delay_ < target / 2 && (forgotten || !dropped_)) overloaded_ = false;
+    dropped_ = false;
     if (overloaded_ != was) ++changes_;
     least_ = standing;
     begin_ = now;
@@ -72,6 +73,9 @@ class OverloadDetector {
     return !forgotten;
   }
 
+  /// Somebody had to go for having waited too long. A queue that is empty for such a reason is not calm: overload lasts
+  /// for this interval. Without this it ends whenever all that is kept grows old at once, and begins again.
+  void dropped() noexcept { dropped_ = true; }
   bool overloaded() const noexcept { return overloaded_; }
   std::uint64_t changes() const noexcept { return changes_; }
   base::Duration interval_delay() const noexcept { return delay_; }
@@ -84,6 +88,7 @@ class OverloadDetector {
   base::Duration delay_{0};
   base::Duration length_{0};
   std::uint64_t changes_ = 0;
+  bool dropped_ = false;
   bool overloaded_ = false;
 };
 

@@ -117,6 +117,14 @@ class LaneOf {
 
   base::Duration gap() const noexcept { return service_ / std::max(limit_, 1u); }
 
+  /// Nobody waits longer: for the queue timeout, or for the time a full queue takes. A short queue would else never count
+  /// as overloaded.
+  base::Duration wait_most() const noexcept {
+    const base::Duration full =
+        std::max<base::Duration>(settings_.depth_max * gap(), 2 * settings_.discipline.target_least);
+    return std::min(wait_, full);
+  }
+
   /// The most important level that waits; `levels_` is not 0.
   std::size_t top_level() const noexcept { return static_cast<std::size_t>(std::bit_width(levels_)) - 1; }
   std::size_t bottom_level() const noexcept { return static_cast<std::size_t>(std::countr_zero(levels_)); }
@@ -159,8 +167,7 @@ class LaneOf {
     const base::Duration standing = depth_ == 0 ? base::Duration{0} : now - oldest_arrival();
     const Discipline& rules = settings_.discipline;
     const base::Duration between = gap();
-    const base::Duration target = rules.target(between, wait_);
-    peak_ = std::max(peak_, permits_.out());
+    const base::Duration target = rules.target(between, wait_most());
     if (!overload_.observe(standing, now, target, rules.interval(between))) return;
     if (controller_) {
       limit_ = controller_->next({.length = overload_.interval_length(),

@@ -54,7 +54,7 @@ class LaneGroupOf {
   /// Takes a job out of its queue and gives it `outcome`, if it is still there. False: somebody else has it.
   bool unlink(Job& job, Claim outcome) noexcept {
     const std::lock_guard lock{mutex_};
-    if (!job.linked()) return false;
+    if (!queued(job)) return false;
     remove(job);
     end_unstarted(job, outcome, column_of(outcome));
     job.lane->publish();
@@ -64,7 +64,7 @@ class LaneGroupOf {
   /// Moves a queued job's end of waiting forward (a drain). False: it is not queued any more.
   bool clamp(Job& job, base::TimePoint queue_deadline) noexcept {
     const std::lock_guard lock{mutex_};
-    if (!job.linked()) return false;
+    if (!queued(job)) return false;
     job.queue_deadline = std::min(job.queue_deadline, queue_deadline);
     return true;
   }
@@ -99,19 +99,19 @@ class LaneGroupOf {
   };
   Released release(Lane& lane, Ticket ticket, bool caller_is_worker) noexcept {
     Dead dead;
+    Dead granted;
     Released result;
-    Job* granted = nullptr;
     {
       const std::lock_guard lock{mutex_};
       give_back(lane, ticket);
-      Job* const job = caller_is_worker || workers_ == 0 ? pick(dead) : nullptr;
-      if (caller_is_worker) result.next = job;
-      else granted = job;
+      if (caller_is_worker) result.next = pick(dead);
+      // All that may start, not one: the limit may have grown while they waited.
+      while (Job* const job = workers_ == 0 ? pick(dead) : nullptr) granted.push_back(*job);
       if (workers_ != 0 && !caller_is_worker && startable()) result.wake = pop_idle();
       lane.publish();
     }
     send_home(dead);
-    if (granted != nullptr) granted->send_home_unstarted();
+    send_home(granted);
     return result;
   }
 
@@ -149,6 +149,9 @@ class LaneGroupOf {
  private:
   using Dead = base::List<Job, QueueTag>;
   using Column = Count Tally::*;
+
+  /// Not the same as linked(): what was buried is in a list on its way home, outside the lock.
+  static bool queued(const Job& job) noexcept { return job.claim.load(std::memory_order_relaxed) == Claim::queued; }
 
   std::uint32_t shared_total() const noexcept { return workers_ - reserved_; }
 
@@ -207,6 +210,7 @@ class LaneGroupOf {
         return false;
       }
       lane.may_evict_ = false;
+      lane.overload_.dropped();
     }
     bury(victim, Claim::shed, &Tally::evicted, dead);
     return true;
@@ -214,6 +218,7 @@ class LaneGroupOf {
 
   void take_permit(Job& job, Lane& lane, base::TimePoint now) noexcept {
     job.ticket = lane.permits_.take(now, job.tag, lane.counts_clients() ? job.client : 0);
+    lane.peak_ = std::max(lane.peak_, lane.permits_.out());
     if (lane.permits_.out() > lane.settings_.reserved) ++shared_used_;
     job.permit = true;
   }
@@ -307,11 +312,12 @@ class LaneGroupOf {
   /// important on. A few stay, in case nobody comes meanwhile.
   void drop_stale(Lane& lane, base::TimePoint now, Dead& dead) noexcept {
     const Discipline& rules = lane.settings_.discipline;
-    lane.stale_after_ = rules.stale_after(lane.gap(), lane.wait_);
+    lane.stale_after_ = rules.stale_after(lane.gap(), lane.wait_most());
     for (std::uint32_t dropped = 0; dropped < rules.drops_max && lane.depth_ > rules.keep; ++dropped) {
       Job& oldest = lane.queues_[lane.bottom_level()].front();
       if (now - oldest.arrived < lane.stale_after_) return;
       bury(oldest, Claim::shed, &Tally::stale, dead);
+      lane.overload_.dropped();
     }
   }
 

@@ -18,7 +18,7 @@ TEST(Discipline, TheWaitHoldsAQueueThatKeepsThePermitsBusyWithinAQuarterOfTheBud
 
 TEST(Discipline, ScalesEveryConstantWithTheGapBetweenTwoStarts) {
   EXPECT_EQ(rules.target(0ns, 1s), rules.target_least);
-  EXPECT_EQ(rules.target(50ms, 1s), rules.target_gaps * 50ms);
+  EXPECT_EQ(rules.target(20ms, 1s), rules.target_gaps * 20ms);
   EXPECT_EQ(rules.target(1h, 1s), 500ms);  // half of the wait at most
   EXPECT_EQ(rules.interval(0ns), rules.interval_least);
   EXPECT_EQ(rules.interval(125ms), rules.interval_gaps * 125ms);
@@ -73,6 +73,18 @@ TEST_F(Detector, LeavesOnceTheDelayWasUnderHalfTheTarget) {
   look(4ms, 500ms);
   EXPECT_FALSE(detector_.overloaded());
   EXPECT_EQ(detector_.changes(), 2u);
+}
+
+TEST_F(Detector, StaysWhileTheQueueIsShortOnlyBecauseTheOldHadToGo) {
+  look(20ms, 300ms);
+  ASSERT_TRUE(detector_.overloaded());
+  for (int i = 0; i < 5; ++i) {
+    detector_.dropped();
+    look(1ms, 100ms);
+    EXPECT_TRUE(detector_.overloaded());
+  }
+  look(1ms, 200ms);
+  EXPECT_FALSE(detector_.overloaded());
 }
 
 TEST_F(Detector, ForgetsWhatItSawBeforeNobodyCameForLong) {

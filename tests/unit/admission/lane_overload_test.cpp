@@ -83,8 +83,8 @@ TEST_F(LaneOverload, TurnsToTheNewestFirst) {
 TEST_F(LaneOverload, TellsTheStaleAtOnceAndKeepsAFewInCaseNobodyComes) {
   Lane& only = lane({.name = "l", .limit = 1});
   overload(only);
-  clock_.time += 100ms;  // all that wait are stale by now
-  next(only);
+  clock_.time += 500ms;  // all that wait are stale by now
+  for (int i = 0; i < 4; ++i) next(only);
   const LaneCounters after = only.counters();
   EXPECT_GT(after.stale, 0u);
   EXPECT_LE(after.depth, Discipline{}.keep);

@@ -130,6 +130,39 @@ TEST_F(LaneTest, AJobIsTakenOutOnce) {
   EXPECT_EQ(only.view(10s).depth, 0u);
 }
 
+/// Asks for another's place while both are on their way home, as a loop may whose timer fires just then.
+struct Meddler final : Job {
+  After run() noexcept override { return {}; }
+  void send_home() noexcept override {}
+  void send_home_unstarted() noexcept override {
+    ++home;
+    taken = lane->group()->unlink(*other, Claim::cancelled);
+    moved = lane->group()->clamp(*other, deadline);
+  }
+  Job* other = nullptr;
+  unsigned home = 0;
+  bool taken = false, moved = false;
+};
+
+TEST_F(LaneTest, AJobOnItsWayHomeIsNotInItsQueue) {
+  LaneGroup group{clock_, 1};
+  Lane& only = lane(group, {.name = "l", .limit = 1, .queue_timeout = 50ms});
+  Meddler meddler;
+  meddler.other = &work_[0];
+  meddler.deadline = clock_.time + 10s;
+  only.tally(0).received.add(2);
+  group.admit(meddler, only, {}, 10s, clock_.time);
+  admit(only, work_[0]);
+  clock_.time += 60ms;
+  EXPECT_EQ(group.next(0).job, nullptr);
+  EXPECT_EQ(meddler.home + work_[0].home, 2u);
+  EXPECT_FALSE(meddler.taken);
+  EXPECT_FALSE(meddler.moved);
+  EXPECT_EQ(work_[0].claim.load(), Claim::expired);
+  EXPECT_EQ(only.counters().expired, 2u);
+  EXPECT_TRUE(only.counters().balanced());
+}
+
 TEST_F(LaneTest, WithoutWorkersAReleaseGrantsToTheNext) {
   LaneGroup group{clock_, 0};
   Lane& only = lane(group, {.name = "l", .limit = 1});
