@@ -65,6 +65,7 @@ struct LaneCounters {
   std::uint64_t dropped = 0, thrown = 0;  // columns of raised
   std::uint64_t late = 0;                 // answers that came after the outcome
   std::uint64_t started_after_deadline = 0;
+  std::uint64_t loop_stalls = 0;  // times its code held a loop for longer than ServerOptions::loop_stall_threshold
   std::uint64_t depth = 0, running = 0, in_flight = 0, zombies = 0, limit = 0;  // gauges
 
   std::uint64_t shed_total() const noexcept {
@@ -90,6 +91,20 @@ struct ConnectionCounters {
   std::uint64_t bytes_buffered = 0;  // gauge
 };
 
+/// How one loop is doing.
+struct LoopStatus {
+  std::uint64_t turns = 0;
+  /// How long a turn took, since the start: the longest that whatever became ready meanwhile had to wait. Quantiles are
+  /// up to 1/16 too large, the maximum is exact.
+  std::uint64_t lag_p50_us = 0, lag_p99_us = 0, lag_p999_us = 0, lag_max_us = 0;
+  std::uint64_t stalls = 0;  // the loop_stalls of all lanes that happened here
+  std::uint64_t blocking_calls = 0;  // check_may_block() on this loop's thread
+  /// The route ("GET /path") whose code is on the loop at this moment, if it has been for longer than
+  /// ServerOptions::loop_stall_threshold, and for how long by now; else empty and 0.
+  std::string stalled_route{};
+  std::uint64_t stalled_for_ms = 0;
+};
+
 struct NamedLaneCounters {
   std::string name{};
   LaneCounters counters;
@@ -100,8 +115,9 @@ struct Counters {
   std::vector<NamedLaneCounters> lanes{};
   LaneCounters total;
   ConnectionCounters connections;
+  std::vector<LoopStatus> loops{};
 
-  /// {"lanes":{NAME:{...}},"total":{...},"connections":{...}}
+  /// {"lanes":{NAME:{...}},"total":{...},"connections":{...},"loops":[{...}]}
   std::string to_json() const;
 };
 

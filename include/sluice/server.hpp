@@ -22,6 +22,7 @@ enum class Backend : std::uint8_t { automatic, epoll, io_uring };
 unsigned default_loops() noexcept;              // one per core this process may use
 unsigned default_pool_threads() noexcept;       // max(16, 4 x cores)
 std::uint32_t default_connections_max() noexcept;  // min(10,000, half of the fd limit)
+bool default_refuse_blocking() noexcept;        // true unless the library was compiled with NDEBUG
 
 /// Every bound of the server. None is 0 or infinite by default; 0 is refused at start.
 struct Limits {
@@ -45,15 +46,15 @@ struct Limits {
   std::uint32_t linger_bytes_max = 64 * 1024;      // also: largest refused body that is read and thrown away
   std::uint64_t buffered_bytes_max = 256ull * 1024 * 1024;  // all connections
   std::chrono::milliseconds drain_timeout{30'000};
-  std::chrono::milliseconds drain_grace{100};      // an idle connection lives so long after drain began
+  std::chrono::milliseconds drain_grace{100};  // an idle connection lives so long after drain began
 };
 
 /// One event for the log hook. Views live for the call.
 struct LogEvent {
   enum class Level : std::uint8_t { info, warning, error };
   Level level = Level::info;
-  std::string_view what;    // stable, machine-readable: "handler_threw", "backend", ...
-  std::string_view route;   // the route's pattern, or empty
+  std::string_view what;  // stable, machine-readable: "handler_threw", "backend", ...
+  std::string_view route;  // the route's pattern, or empty
   std::string_view detail;  // free text; may hold an exception's message
 };
 
@@ -70,6 +71,13 @@ struct ServerOptions {
   /// that waits in a queue is dropped and the stop token of a running one fires; its answer is sent all the same.
   /// false: only a reset or a failed write counts.
   bool half_close_cancels = true;
+  /// A handler (or a stop token's callback) that holds its loop for longer is counted (LaneCounters::loop_stalls) and
+  /// logged as "loop_stalled", once per second and loop at most. Up to seven days. The clock for it moves with the
+  /// kernel's tick, every 1 to 10 ms: while that is regular none is counted that took less, and one that took up to two
+  /// ticks more may be missed.
+  std::chrono::milliseconds loop_stall_threshold{20};
+  /// What check_may_block() does on a loop's thread: throw. false: count.
+  bool refuse_blocking = default_refuse_blocking();
   /// Renders what a handler raised or threw; default is application/problem+json. The library's own answers (404, 405,
   /// every other refusal, 504, a dropped responder's 500) are fixed and don't come here. Thread: any. Must not throw.
   std::function<Response(const Request&, const Problem&)> render_problem{};
@@ -107,7 +115,8 @@ struct DrainReport {
 /// An HTTP/1.1 server.
 ///   Thread:   start, drain and stop may be called from any thread; drain and stop called on a loop or pool thread of
 ///             this server begin the work and return without waiting for it. run and wait may be called from any
-///             other thread; on one of its own they throw std::logic_error.
+///             other thread; on one of its own they throw std::logic_error. On a loop of another server all four are
+///             calls that block, see check_may_block.
 ///   Lifetime: the destructor stops the server and waits for handlers that still run. A Responder may outlive it. A
 ///             handler that never returns can't be ended: drain and stop report it after their deadline and a second,
 ///             the destructor waits for it.

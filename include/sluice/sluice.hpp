@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sluice/admission.hpp>
+#include <sluice/blocking.hpp>
 #include <sluice/handler.hpp>
 #include <sluice/message.hpp>
 #include <sluice/problem.hpp>

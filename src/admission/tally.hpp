@@ -34,6 +34,7 @@ struct alignas(64) Tally {
   Count expired, cancelled, evicted, stale, drained;
   Count responded, raised, timed_out, abandoned;
   Count dropped, thrown, late, started_after_deadline;
+  Count loop_stalls;
   Count depth, running, zombies;
 
   /// Adds this tally's numbers to `sum`.

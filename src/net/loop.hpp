@@ -76,6 +76,7 @@ class Loop final : public LoopBase {
     left_over_ = protocol_.turn_ended();
     flush();
     release_closed();
+    record_lag();
     asleep_ = !has_work() && mailbox_.prepare_sleep();
     return !quit_;
   }

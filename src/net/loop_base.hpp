@@ -10,6 +10,7 @@
 #include "base/block_pool.hpp"
 #include "base/clock.hpp"
 #include "base/planted.hpp"
+#include "base/shared_histogram.hpp"
 #include "net/io.hpp"
 #include "net/mailbox.hpp"
 #include "net/stream.hpp"
@@ -32,6 +33,7 @@ class LoopCount {
 struct LoopCounters {
   LoopCount turns, accepted, connects, refused, closed, accept_errors, bytes_received, bytes_sent, writes, broken;
   LoopCount posts;
+  LoopCount blocking_calls;  // announced by user code inside a turn, see refuse_blocking
 };
 
 class LoopBase {
@@ -47,7 +49,7 @@ class LoopBase {
   /// When the loop has to run again if nothing happens: now() while it has work, base::never if nothing is armed.
   virtual TimePoint next_deadline() const noexcept = 0;
 
-  /// This turn's single reading of the clock.
+  /// This turn's reading of the clock, taken at its begin.
   TimePoint now() const noexcept { return now_; }
   /// Seconds since 1970; read at most once per turn.
   std::time_t wall() const noexcept {
@@ -60,6 +62,9 @@ class LoopBase {
   BlockPool& blocks() noexcept { return blocks_; }
   Timers& timers() noexcept { return timers_; }
   const LoopCounters& counters() const noexcept { return counters_; }
+  /// The length of each turn in microseconds, from its reading of the clock to its end: how long an event that became
+  /// ready meanwhile had to wait. Thread: any.
+  const base::SharedHistogram& lag() const noexcept { return lag_; }
 
   /// Has expired(stream) called at `deadline` at the latest: an earlier one stays. No effect on a closing stream.
   void arm(Stream& stream, TimePoint deadline) noexcept {
@@ -122,6 +127,14 @@ class LoopBase {
   virtual void resume_accepting() noexcept = 0;
   bool accepting() const noexcept { return accept_holds_ == 0; }
 
+  /// What user code inside a turn that says it may block is told. Before run().
+  void refuse_blocking(bool refuses) noexcept { refuses_blocking_ = refuses; }
+  /// User code inside a turn is about to make a call that may block: counts it. True: it must not. On the loop.
+  bool blocking_refused() noexcept {
+    counters_.blocking_calls.add(1);
+    return refuses_blocking_;
+  }
+
   /// Leaves run() after this turn. On the loop.
   void quit() noexcept { quit_ = true; }
 
@@ -161,6 +174,11 @@ class LoopBase {
     now_ = clock_.now();
     wall_read_ = false;
   }
+  /// The end of a turn: one more reading of the clock, or the longest turns would be those nobody knows of.
+  void record_lag() noexcept {
+    const auto lag = std::chrono::duration_cast<std::chrono::microseconds>(clock_.now() - now_).count();
+    lag_.record(lag > 0 ? static_cast<std::uint64_t>(lag) : 0);
+  }
   static void append(Queue& queue, Stream& stream) noexcept {
     stream.next_dirty = nullptr;
     if (queue.first == nullptr) {
@@ -179,6 +197,7 @@ class LoopBase {
   bool quit_ = false;
   bool asleep_ = false;
   bool left_over_ = false;  // the protocol's
+  bool refuses_blocking_ = false;
   unsigned accept_holds_ = 0;
   BlockPool blocks_;
   Timers timers_;
@@ -187,6 +206,7 @@ class LoopBase {
   Queue closing_;
   Mailbox<> mailbox_;
   LoopCounters counters_;
+  base::SharedHistogram lag_;
 };
 
 }  // namespace sluice::net

@@ -160,6 +160,8 @@ class SimNet final : public base::Clock {
   base::TimePoint next_event() const noexcept { return events_.empty() ? base::never : events_.top().at; }
   /// Sets the clock and runs all that is due, clients' callbacks included. Call it between turns of loops, often.
   void advance_to(base::TimePoint time);
+  /// Inside a handler: its thread is busy for that long, and nobody else moves meanwhile.
+  void pass(base::Duration time) noexcept { now_ += time; }
   /// Runs all that is due at the present time.
   void deliver() { advance_to(now_); }
   /// Runs `action` at that time, between turns.

@@ -54,6 +54,7 @@ void Core::check_options() const {
   at_most("loops", options_.loops, 1024);
   above_zero("pool_threads", options_.pool_threads);
   at_most("pool_threads", options_.pool_threads, 4096);
+  above_zero("loop_stall_threshold", options_.loop_stall_threshold);
   above_zero("limits.connections_max", l.connections_max);
   at_most("limits.connections_max", l.connections_max, 1u << 24);
   above_zero("limits.connection_in_flight_max", l.connection_in_flight_max);

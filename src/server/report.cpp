@@ -50,6 +50,7 @@ Report Core::report() const {
   report.loops = options_.loops;
   report.pool_threads = options_.pool_threads;
   report.limits = figures(options_.limits);
+  report.limits.emplace_back("loop_stall_threshold_ms", ms(options_.loop_stall_threshold));
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     const admission::Lane::Settings& lane = lanes_[i]->settings();
     const base::Duration budget = lane_budget(*lanes_[i]);
@@ -75,7 +76,7 @@ base::Duration Core::lane_budget(const admission::Lane& lane) const noexcept {
 }
 
 // Everything the limits allow the library to hold at once. Buffered bytes are capped as a whole; what a handler
-// allocates for itself, a response's body included, is its own.
+// allocates for itself, a response's body included, is its own, and so are the bodies of exempt routes.
 std::uint64_t Core::memory_bytes_max() const noexcept {
   constexpr std::uint64_t connection_bytes = 256;         // Connection and its share of the slab
   constexpr std::uint64_t exchange_bytes = 3 * 1024;      // Exchange, with the offsets of every field

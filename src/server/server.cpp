@@ -1,5 +1,7 @@
 #include <sluice/server.hpp>
 
+#include <sluice/blocking.hpp>
+
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -86,6 +88,7 @@ void add(LaneCounters& sum, const LaneCounters& lane) {
   sum.thrown += lane.thrown;
   sum.late += lane.late;
   sum.started_after_deadline += lane.started_after_deadline;
+  sum.loop_stalls += lane.loop_stalls;
   sum.depth += lane.depth;
   sum.running += lane.running;
   sum.in_flight += lane.in_flight;
@@ -111,6 +114,14 @@ std::uint32_t default_connections_max() noexcept {
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(half, 16, 10'000));
 }
 
+bool default_refuse_blocking() noexcept {
+#ifdef NDEBUG
+  return false;
+#else
+  return true;
+#endif
+}
+
 class Server::Impl {
  public:
   Impl(Router router, ServerOptions options);
@@ -119,6 +130,8 @@ class Server::Impl {
   void start();
   void wait();
   DrainReport end(Shard::Wish wish, std::chrono::milliseconds timeout);
+  /// Throws where waiting for this server would hold a loop of another one.
+  void check_may_wait(std::string_view what) const;
 
   std::shared_ptr<Core> core;
   std::vector<std::shared_ptr<LoopUnit>> units;
@@ -220,6 +233,11 @@ bool Server::Impl::called_from_inside() const noexcept {
   return core->pool().on_worker_thread();
 }
 
+// On a thread of their own server drain and stop do not wait.
+void Server::Impl::check_may_wait(std::string_view what) const {
+  if (!called_from_inside()) check_may_block(what);
+}
+
 void Server::Impl::begin_end(Shard::Wish wish, std::chrono::milliseconds timeout) {
   core->clamp_drain_deadline(core->clock().now() + std::clamp(timeout, std::chrono::milliseconds{0}, detail::time_max));
   for (const auto& unit : units) unit->shard.ask(wish);
@@ -285,6 +303,7 @@ DrainReport Server::Impl::summary(base::TimePoint since) {
 
 void Server::Impl::wait() {
   if (called_from_inside()) throw std::logic_error{"wait: called on a loop or pool thread of this server"};
+  check_may_block("Server::wait");
   std::unique_lock lock{mutex_};
   changed_.wait(lock, [&] { return ended_ || (started_ && loops_over_ == loops_expected_); });
 }
@@ -305,11 +324,17 @@ int Server::run() {
 
 void Server::wait() { impl_->wait(); }
 
-DrainReport Server::drain(std::chrono::milliseconds timeout) { return impl_->end(Shard::Wish::drain, timeout); }
+DrainReport Server::drain(std::chrono::milliseconds timeout) {
+  impl_->check_may_wait("Server::drain");
+  return impl_->end(Shard::Wish::drain, timeout);
+}
 
 DrainReport Server::drain() { return drain(impl_->core->limits().drain_timeout); }
 
-DrainReport Server::stop() { return impl_->end(Shard::Wish::cut, std::chrono::milliseconds{0}); }
+DrainReport Server::stop() {
+  impl_->check_may_wait("Server::stop");
+  return impl_->end(Shard::Wish::cut, std::chrono::milliseconds{0});
+}
 
 std::vector<std::string> Server::addresses() const { return impl_->addresses; }
 
@@ -326,7 +351,10 @@ Counters Server::counters() const {
   Counters counters;
   counters.lanes = impl_->core->lane_counters();
   for (const NamedLaneCounters& lane : counters.lanes) add(counters.total, lane.counters);
-  for (const auto& unit : impl_->units) add(counters.connections, *unit);
+  for (const auto& unit : impl_->units) {
+    add(counters.connections, *unit);
+    counters.loops.push_back(unit->shard.status());
+  }
   counters.connections.open = counters.connections.accepted - counters.connections.closed;
   return counters;
 }

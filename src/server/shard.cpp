@@ -30,7 +30,8 @@ Shard::Shard(std::shared_ptr<Core> core, std::size_t index)
       index_{index},
       head_limits_{core_->limits().head_bytes_max, core_->limits().head_fields_max, core_->limits().target_bytes_max},
       buffered_max_{share(core_->limits().buffered_bytes_max, core_->options().loops)},
-      connections_max_{share(core_->limits().connections_max, core_->options().loops)} {}
+      connections_max_{share(core_->limits().connections_max, core_->options().loops)},
+      guard_{*core_, index} {}
 
 Shard::~Shard() {
   SLUICE_ASSERT(connections_.in_use() == 0);
@@ -40,6 +41,7 @@ Shard::~Shard() {
 // One of the two catch sites: no memory for one connection's event drops that connection, and says so.
 template <class F>
 void Shard::guarded(Connection& connection, F&& event) noexcept {
+  guard_.look();
   try {
     event();
   } catch (const std::bad_alloc&) {
@@ -171,9 +173,9 @@ Connection* Shard::owner_of(const Exchange& exchange) noexcept {
 LifeOf<base::StdSync>::Arrival Shard::run_frame(Exchange& exchange) noexcept {
   SLUICE_ASSERT(frame_ == nullptr);
   frame_ = &exchange;
-  running_route_.store(exchange.route, std::memory_order_relaxed);
+  guard_.enter(*exchange.route);
   const auto end = exchange.run_on_loop();
-  running_route_.store(nullptr, std::memory_order_relaxed);
+  guard_.leave();
   frame_ = nullptr;
   if (end.last && exchange.permit) release_permit(*exchange.lane, exchange.started);
   return end;
@@ -275,7 +277,12 @@ void Shard::fire_stop_later(Exchange& exchange) noexcept {
 void Shard::fire_stops() noexcept {
   base::List<Exchange, StopListTag> now;
   while (Exchange* exchange = stops_.pop_front()) now.push_back(*exchange);
-  while (Exchange* exchange = now.pop_front()) exchange->fire_stop();
+  while (Exchange* exchange = now.pop_front()) {
+    guard_.look();
+    guard_.enter(*exchange->route);
+    exchange->fire_stop();
+    guard_.leave();
+  }
 }
 
 Peer Shard::peer_of(const Exchange& exchange) {

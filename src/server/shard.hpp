@@ -20,6 +20,7 @@
 #include "server/connection.hpp"
 #include "server/core.hpp"
 #include "server/exchange.hpp"
+#include "server/loop_guard.hpp"
 
 namespace sluice::detail {
 
@@ -39,6 +40,7 @@ class Shard {
   /// Before the loop runs. `loop` lives as long as this shard.
   void attach(net::LoopBase& loop, Peer (*peer_lookup)(int fd)) noexcept {
     loop_ = &loop;
+    loop.refuse_blocking(core_->options().refuse_blocking);
     peer_lookup_ = peer_lookup;
   }
 
@@ -80,7 +82,8 @@ class Shard {
   void release_permit(admission::Lane& lane, base::TimePoint since) noexcept;
   bool on_loop_thread() const noexcept { return loop_->on_this_thread(); }
   /// The route whose handler the loop is in at this moment, or nullptr.
-  const Route* running_route() const noexcept { return running_route_.load(std::memory_order_relaxed); }
+  const Route* running_route() const noexcept { return guard_.running(); }
+  LoopStatus status() const { return guard_.status(*loop_); }
   bool in_frame_of(const Exchange& exchange) const noexcept { return on_loop_thread() && frame_ == &exchange; }
   const ConnectionTally& connection_tally() const noexcept { return counts_; }
 
@@ -107,9 +110,9 @@ class Shard {
   LifeOf<base::StdSync>::Arrival run_frame(Exchange& exchange) noexcept;
   /// The same for a plain function: afterwards the answer is there and nothing pins the exchange.
   void run_in_place(Exchange& exchange) noexcept {
-    running_route_.store(exchange.route, std::memory_order_relaxed);
+    guard_.enter(*exchange.route);
     exchange.run_in_place();
-    running_route_.store(nullptr, std::memory_order_relaxed);
+    guard_.leave();
   }
   /// The connection of this exchange is over: claims it or takes it out of its queue.
   void abandon(Exchange& exchange) noexcept;
@@ -165,6 +168,7 @@ class Shard {
   const http::HeadLimits head_limits_;
   const std::size_t buffered_max_;
   const std::size_t connections_max_;
+  LoopGuard guard_;
   http::HeadParser parser_;
   http::HeadMemory head_memory_;
   http::DateLine date_;
@@ -174,7 +178,6 @@ class Shard {
   base::List<Connection, ReadyTag> ready_;
   Peer (*peer_lookup_)(int fd) = nullptr;
   const Exchange* frame_ = nullptr;  // whose handler is running on the loop
-  std::atomic<const Route*> running_route_{nullptr};
   bool draining_ = false;
   bool accepting_paused_ = false;
   bool cut_ = false;

@@ -33,7 +33,7 @@ constexpr NamedCounter<LaneCounters> lane_counters[] = {
     {"late", &LaneCounters::late},           {"started_after_deadline", &LaneCounters::started_after_deadline},
     {"depth", &LaneCounters::depth},         {"running", &LaneCounters::running},
     {"in_flight", &LaneCounters::in_flight}, {"zombies", &LaneCounters::zombies},
-    {"limit", &LaneCounters::limit},
+    {"limit", &LaneCounters::limit},         {"loop_stalls", &LaneCounters::loop_stalls},
 };
 static_assert(sizeof(LaneCounters) == sizeof(std::uint64_t) * (1 + shed_reason_count + std::size(lane_counters)),
               "a counter is missing from the table");
@@ -56,6 +56,20 @@ constexpr NamedCounter<ConnectionCounters> connection_counters[] = {
 };
 static_assert(sizeof(ConnectionCounters) == sizeof(std::uint64_t) * std::size(connection_counters),
               "a counter is missing from the table");
+
+// In front of "stalled_route".
+constexpr NamedCounter<LoopStatus> loop_figures[] = {
+    {"turns", &LoopStatus::turns},
+    {"lag_p50_us", &LoopStatus::lag_p50_us},
+    {"lag_p99_us", &LoopStatus::lag_p99_us},
+    {"lag_p999_us", &LoopStatus::lag_p999_us},
+    {"lag_max_us", &LoopStatus::lag_max_us},
+    {"stalls", &LoopStatus::stalls},
+    {"blocking_calls", &LoopStatus::blocking_calls},
+    {"stalled_for_ms", &LoopStatus::stalled_for_ms},
+};
+static_assert(sizeof(LoopStatus) == sizeof(std::uint64_t) * std::size(loop_figures) + sizeof(std::string),
+              "a figure is missing from the table");
 
 // ---- JSON; the server can't include extra/, where JsonWriter lives ----
 
@@ -106,6 +120,14 @@ void append_json(std::string& out, const ConnectionCounters& counters) {
   out += '{';
   JsonList members{out};
   for (const auto& [name, counter] : connection_counters) members.member(name, counters.*counter);
+  out += '}';
+}
+
+void append_json(std::string& out, const LoopStatus& loop) {
+  out += '{';
+  JsonList members{out};
+  for (const auto& [name, figure] : loop_figures) members.member(name, loop.*figure);
+  members.member("stalled_route", loop.stalled_route);
   out += '}';
 }
 
@@ -276,7 +298,10 @@ std::string Counters::to_json() const {
   append_json(out, total);
   out += ",\"connections\":";
   append_json(out, connections);
-  out += '}';
+  out += ",\"loops\":[";
+  JsonList elements{out};
+  for (const LoopStatus& loop : loops) append_json(elements.element(), loop);
+  out += "]}";
   return out;
 }
 

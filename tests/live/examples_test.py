@@ -404,14 +404,15 @@ class Showcase(Together):
         self.server.get("/sleep?ms=1")
         counters = self.server.get("/counters")
         self.expect(counters, 200, content_type="application/json")
-        self.assertEqual(set(counters.json()), {"lanes", "total", "connections"})
+        self.assertEqual(set(counters.json()), {"lanes", "total", "connections", "loops"})
         lanes = counters.json()["lanes"]
         for name in ("sleep", "other", "spin", "users", "later"):
             self.assertIn(name, lanes)
         for field in ("received", "shed", "queued", "inline", "started", "expired", "cancelled", "evicted", "stale",
                       "drained", "responded", "raised", "timed_out", "abandoned", "dropped", "thrown", "late", "depth",
-                      "in_flight", "limit", "zombies", "started_after_deadline"):
+                      "in_flight", "limit", "zombies", "started_after_deadline", "loop_stalls"):
             self.assertIn(field, lanes["sleep"])
+        self.assertGreater(sum(loop["turns"] for loop in counters.json()["loops"]), 0)
         self.assertGreaterEqual(lanes["sleep"]["responded"], 1)
         self.assertEqual(lanes["sleep"]["limit"], 16)
         report = self.server.get("/report")

@@ -87,6 +87,7 @@ void SimServer::stop() {
 Counters SimServer::counters() const {
   Counters counters;
   counters.lanes = core_->lane_counters();
+  for (const auto& unit : units_) counters.loops.push_back(unit->shard.status());
   return counters;
 }
 

@@ -100,7 +100,10 @@ std::vector<Option> all_options() {
           number("limits.linger_bytes_max", "linger_bytes_max", &Limits::linger_bytes_max),
           number("limits.buffered_bytes_max", "buffered_bytes_max", &Limits::buffered_bytes_max),
           duration("limits.drain_timeout", "drain_timeout_ms", &Limits::drain_timeout),
-          duration("limits.drain_grace", "drain_grace_ms", &Limits::drain_grace)};
+          duration("limits.drain_grace", "drain_grace_ms", &Limits::drain_grace),
+          {"loop_stall_threshold", "loop_stall_threshold_ms",
+           [](const ServerOptions& o) { return static_cast<std::uint64_t>(o.loop_stall_threshold.count()); },
+           [](ServerOptions& o, std::uint64_t v) { o.loop_stall_threshold = milliseconds{v}; }, true}};
 }
 
 TEST(Limit, NoneIsZeroOrInfiniteByDefault) {

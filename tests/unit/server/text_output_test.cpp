@@ -53,6 +53,7 @@ LaneCounters distinct_counters() {
   counters.dropped = 14, counters.thrown = 15, counters.late = 16, counters.started_after_deadline = 17;
   counters.depth = 18, counters.running = 19, counters.in_flight = 20, counters.zombies = 21;
   counters.limit = 18'446'744'073'709'551'615ULL;
+  counters.loop_stalls = 22;
   return counters;
 }
 
@@ -89,7 +90,8 @@ TEST(CountersJson, HasEveryLaneCounterUnderItsName) {
                                                                 "running",
                                                                 "in_flight",
                                                                 "zombies",
-                                                                "limit"}));
+                                                                "limit",
+                                                                "loop_stalls"}));
   const char* const in_order[] = {"received",
                                   "queued",
                                   "inline",
@@ -110,7 +112,8 @@ TEST(CountersJson, HasEveryLaneCounterUnderItsName) {
                                   "depth",
                                   "running",
                                   "in_flight",
-                                  "zombies"};
+                                  "zombies",
+                                  "loop_stalls"};
   std::uint64_t expected = 1;
   for (const std::string name : in_order) EXPECT_EQ(json.number("/lanes/work/" + name), expected++) << name;
   EXPECT_EQ(json.number("/lanes/work/limit"), 18'446'744'073'709'551'615ULL);
@@ -131,13 +134,33 @@ TEST(CountersJson, NamesLanesTotalAndConnections) {
   counters.connections.bytes_buffered = 8;
   counters.connections.responses_dropped = 9;
   const Json json{counters.to_json()};
-  EXPECT_EQ(json.keys(""), (std::vector<std::string>{"lanes", "total", "connections"}));
+  EXPECT_EQ(json.keys(""), (std::vector<std::string>{"lanes", "total", "connections", "loops"}));
   EXPECT_EQ(json.keys("/lanes"), (std::vector<std::string>{"GET /users/{id}", "odd \"name\"\n\xEF\xBF\xBD"}));
   EXPECT_EQ(json.number("/total/started"), 4U);
   EXPECT_EQ(json.number("/connections/accepted"), 7U);
   EXPECT_EQ(json.number("/connections/bytes_buffered"), 8U);
   EXPECT_EQ(json.number("/connections/responses_dropped"), 9U);
   EXPECT_EQ(json.keys("/connections").size(), 14U);
+}
+
+TEST(CountersJson, HasEveryLoopInItsPlace) {
+  Counters counters;
+  LoopStatus& loop = counters.loops.emplace_back();
+  loop.turns = 1, loop.lag_p50_us = 2, loop.lag_p99_us = 3, loop.lag_p999_us = 4, loop.lag_max_us = 5;
+  loop.stalls = 6, loop.blocking_calls = 7, loop.stalled_for_ms = 8;
+  loop.stalled_route = "GET /users/{id}";
+  counters.loops.emplace_back();
+  const Json json{counters.to_json()};
+  EXPECT_EQ(json.keys("/loops/0"),
+            (std::vector<std::string>{"turns", "lag_p50_us", "lag_p99_us", "lag_p999_us", "lag_max_us", "stalls",
+                                      "blocking_calls", "stalled_for_ms", "stalled_route"}));
+  std::uint64_t expected = 1;
+  for (const std::string name : {"turns", "lag_p50_us", "lag_p99_us", "lag_p999_us", "lag_max_us", "stalls",
+                                 "blocking_calls", "stalled_for_ms"}) {
+    EXPECT_EQ(json.number("/loops/0/" + name), expected++) << name;
+  }
+  EXPECT_EQ(json.text("/loops/0/stalled_route"), "GET /users/{id}");
+  EXPECT_EQ(json.text("/loops/1/stalled_route"), "");
 }
 
 TEST(CountersJson, IsValidWithoutAnyLane) {
