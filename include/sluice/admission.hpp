@@ -88,6 +88,8 @@ struct ConnectionCounters {
   std::uint64_t head_timeouts = 0, body_timeouts = 0, idle_closed = 0, slow_readers = 0, resets = 0;
   std::uint64_t accept_pauses = 0, accept_errors = 0;
   std::uint64_t responses = 0, responses_dropped = 0;
+  std::uint64_t idle_reaped = 0;  // idle ones closed early, to make room for newcomers or because memory is scarce
+  std::uint64_t memory_pauses = 0;  // bodies whose reading was paused because memory is scarce
   std::uint64_t bytes_buffered = 0;  // gauge
 };
 

@@ -44,7 +44,10 @@ struct Limits {
   std::uint32_t pipelined_bytes_max = 64 * 1024;   // bytes kept behind a request in progress; then reads pause
   std::chrono::milliseconds linger_timeout{2'000}; // after an error, reading what the client still sends
   std::uint32_t linger_bytes_max = 64 * 1024;      // also: largest refused body that is read and thrown away
-  std::uint64_t buffered_bytes_max = 256ull * 1024 * 1024;  // all connections
+  /// All connections together; each loop has its share. From 3/4 of that on idle connections are closed, the longest
+  /// idle first; from 7/8 on arriving bodies wait for up to a second; above it new requests and arriving bodies are
+  /// refused with 503. Exempt routes are not held to it.
+  std::uint64_t buffered_bytes_max = 256ull * 1024 * 1024;
   std::chrono::milliseconds drain_timeout{30'000};
   std::chrono::milliseconds drain_grace{100};  // an idle connection lives so long after drain began
 };
@@ -97,7 +100,9 @@ struct Report {
     std::uint64_t in_flight_max = 0, reserved = 0, queue_depth_max = 0, queue_timeout_ms = 0, budget_ms = 0;
   };
   std::vector<Lane> lanes{};
-  std::uint64_t memory_bytes_max = 0;  // worst case of what the limits allow the library to hold
+  /// Worst case of what the limits allow the library to hold; bodies of exempt routes and what handlers hold, responses
+  /// included, come on top.
+  std::uint64_t memory_bytes_max = 0;
   std::vector<std::string> warnings{};
 
   std::string to_text() const;

@@ -16,6 +16,7 @@ void Connection::open(Shard& shard) noexcept {
   write_deadline_ = base::never;
   discarded_ = 0;
   in_flight_requests = 0;
+  for_exempt_ = false;
   state_ = State::idle;
   phase_deadline_ = shard.now() + (shard.draining() ? shard.limits().drain_grace : shard.limits().idle_timeout);
 }
@@ -33,15 +34,11 @@ void Connection::input(std::span<char> bytes) {
   if (!kept_.empty()) {
     keep(bytes);
     pump();
-    return;
+  } else {
+    const std::size_t used = process(bytes);
+    if (used < bytes.size() && state_ < State::closing) keep(bytes.subspan(used));
   }
-  const std::size_t used = process(bytes);
-  if (used < bytes.size() && state_ < State::closing) keep(bytes.subspan(used));
-  // A small head may still come together: it could be for a route that is never shed.
-  constexpr std::size_t small_head = 4096;
-  if (state_ == State::head && kept_.size() > small_head && shard_->memory_tight()) {
-    refuse({503, "buffered_bytes_max reached"});
-  }
+  if (shard_->memory_tight()) keep_little();
   update_reading();
 }
 
@@ -63,7 +60,8 @@ void Connection::pump() {
 void Connection::update_reading() noexcept {
   if (state_ >= State::closing) return;
   const std::size_t most = shard_->memory_tight() ? 1 : shard_->limits().pipelined_bytes_max;
-  const bool full = kept_.size() >= most && state_ != State::head;
+  const bool full =
+      (kept_.size() >= most && state_ != State::head) || (shard_->pressure() >= Pressure::hold && held_back());
   if (full && !reading_paused) shard_->loop().pause(*this);
   if (!full && reading_paused && !base::planted(base::Bug::resume_forgotten)) shard_->loop().resume(*this);
 }
@@ -77,7 +75,7 @@ std::size_t Connection::process(std::span<char> bytes) {
     switch (state_) {
       case State::idle:
         if (rest.empty()) return used;
-        if (out.size() > shard_->limits().output_high_water) return used;  // output_drained() goes on
+        if (out.size() > shard_->output_max()) return used;  // output_drained() goes on
         if (++begun > shard_->limits().pipelined_max) {
           shard_->requeue(*this);
           return used;
@@ -292,6 +290,7 @@ void Connection::dispatch() {
   admission::Tally& tally = shard_->tally(*route.lane);
   tally.received.add_owned();
   const admission::ArrivalView arrival = arrival_view();
+  for_exempt_ = arrival.criticality == Criticality::exempt;
   if (needs_permit(route.handler.runs())) {
     admit(arrival);
     return;
@@ -375,6 +374,7 @@ TimePoint Connection::next_deadline() const noexcept {
       const TimePoint judged = phase_deadline_ - shard_->limits().body_timeout + shard_->limits().body_grace;
       first = std::min({first, phase_deadline_, std::max(judged, shard_->now() + std::chrono::seconds{1})});
       if (shard_->now() < judged) first = std::min(first, judged);
+      if (shard_->now() < exchange_->held_until) first = std::min(first, exchange_->held_until);
       break;
     }
     case State::closing:

@@ -14,6 +14,7 @@
 #include "http/head_writer.hpp"
 #include "net/stream.hpp"
 #include "server/exchange.hpp"
+#include "server/pressure.hpp"
 
 namespace sluice::detail {
 
@@ -62,6 +63,10 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   void begin_drain() noexcept;
   /// The drain's end: what waits in a queue gets its 503, everything else is cut.
   void drain_out();
+  /// Since when nothing is going on here; base::never if something is, or if its last request was for an exempt route.
+  base::TimePoint idle_since() const noexcept;
+  /// Pauses or resumes reading, by what is kept and how scarce memory is.
+  void update_reading() noexcept;
   /// For the simulator's proof alone: writes an answer nobody waits for any more.
   void deliver_late(Exchange& exchange);
 
@@ -86,7 +91,12 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   bool handling_timed_out(base::TimePoint now);
   bool body_is_slow() const noexcept;
   void keep(std::span<const char> rest);
-  void update_reading() noexcept;
+
+  // Waiting for memory (pressure.cpp)
+  /// Whether reading has to wait because memory is scarce.
+  bool held_back() noexcept;
+  bool body_held_back(Pressure level) noexcept;
+  void keep_little();
 
   // Answering (answers.cpp)
   void answer_options();
@@ -124,6 +134,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   base::TimePoint write_deadline_ = base::never;  // while output waits and the peer takes none
   std::uint32_t discarded_ = 0;  // bytes thrown away after our last answer
   State state_ = State::closed;
+  bool for_exempt_ = false;  // the last request was for an exempt route
 };
 
 static_assert(sizeof(Connection) <= 192);

@@ -76,6 +76,7 @@ void Exchange::clear() noexcept {
   route = nullptr;
   lane = nullptr;
   body_received = 0;
+  held_until = {};
   permit = zombie = counted = immediate = false;
   if (has_response_) response_.reset();
   has_response_ = false;

@@ -1,7 +1,10 @@
 // What a server runs with, in figures: Core::report and what it is made of.
 #include <algorithm>
 
+#include "base/block_pool.hpp"
+#include "net/io.hpp"
 #include "server/core.hpp"
+#include "server/exchange.hpp"
 
 namespace sluice::detail {
 namespace {
@@ -42,6 +45,15 @@ const char* name_of(Runs runs) noexcept {
   return "loop";
 }
 
+/// What one loop's pool keeps for the next taker.
+constexpr std::uint64_t free_bytes_max() noexcept {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < base::BlockPool::class_count; ++i) {
+    sum += base::BlockPool::free_max[i] * base::BlockPool::class_bytes[i];
+  }
+  return sum;
+}
+
 }  // namespace
 
 Report Core::report() const {
@@ -80,8 +92,14 @@ base::Duration Core::lane_budget(const admission::Lane& lane) const noexcept {
 std::uint64_t Core::memory_bytes_max() const noexcept {
   constexpr std::uint64_t connection_bytes = 256;         // Connection and its share of the slab
   constexpr std::uint64_t exchange_bytes = 3 * 1024;      // Exchange, with the offsets of every field
+  static_assert(sizeof(Exchange) <= exchange_bytes);
   constexpr std::uint64_t thread_stack_bytes = 64 * 1024; // touched part of a thread's stack, usual case
-  constexpr std::uint64_t loop_bytes = 8 * 1024 * 1024;   // scratch and the pools' free lists, at their caps
+  constexpr std::uint64_t loop_bytes = free_bytes_max() + 1024 * 1024;  // the pool's free lists, scratch, tables
+  // Above the budget a connection still has a small head, and the head and the body's owner of one answer.
+  constexpr std::uint64_t last_bytes = 3 * sizeof(base::Block);
+  // The budget is looked at before bytes are kept and when a turn ends: what a turn can still read comes on top. Each
+  // read is counted as the size class that what was kept before may grow into.
+  constexpr std::uint64_t turn_bytes = 2 * net::batch_max * std::uint64_t{256 * 1024};
   const Limits& l = options_.limits;
   std::uint64_t zombies = 0;
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
@@ -89,9 +107,10 @@ std::uint64_t Core::memory_bytes_max() const noexcept {
   }
   std::uint64_t body_max = l.body_bytes_max;
   for (const Route& route : routes_->routes) body_max = std::max(body_max, route.body_bytes_max);
-  // The cap is looked at between requests: one body per loop and one read buffer can still come on top.
-  const std::uint64_t buffered = l.buffered_bytes_max + options_.loops * (body_max + l.pipelined_bytes_max);
-  return l.connections_max * (connection_bytes + exchange_bytes) + zombies * exchange_bytes + buffered +
+  // One body may be growing: into the next size class, or to twice its size.
+  const std::uint64_t growth = 1024 * 1024 + 2 * body_max + l.pipelined_bytes_max;
+  const std::uint64_t buffered = l.buffered_bytes_max + options_.loops * (growth + turn_bytes);
+  return l.connections_max * (connection_bytes + exchange_bytes + last_bytes) + zombies * exchange_bytes + buffered +
          options_.pool_threads * thread_stack_bytes + options_.loops * loop_bytes;
 }
 

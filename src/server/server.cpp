@@ -60,6 +60,8 @@ void add(ConnectionCounters& sum, const LoopUnit& unit) {
   sum.head_timeouts += tally.head_timeouts.read();
   sum.body_timeouts += tally.body_timeouts.read();
   sum.idle_closed += tally.idle_closed.read();
+  sum.idle_reaped += tally.idle_reaped.read();
+  sum.memory_pauses += tally.memory_pauses.read();
   sum.slow_readers += tally.slow_readers.read();
   sum.resets += tally.resets.read();
   sum.accept_pauses += tally.accept_pauses.read();

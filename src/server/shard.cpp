@@ -29,9 +29,9 @@ Shard::Shard(std::shared_ptr<Core> core, std::size_t index)
     : core_{std::move(core)},
       index_{index},
       head_limits_{core_->limits().head_bytes_max, core_->limits().head_fields_max, core_->limits().target_bytes_max},
-      buffered_max_{share(core_->limits().buffered_bytes_max, core_->options().loops)},
       connections_max_{share(core_->limits().connections_max, core_->options().loops)},
-      guard_{*core_, index} {}
+      guard_{*core_, index},
+      relief_{share(core_->limits().buffered_bytes_max, core_->options().loops), connections_max_} {}
 
 Shard::~Shard() {
   SLUICE_ASSERT(connections_.in_use() == 0);
@@ -119,6 +119,7 @@ void Shard::quit_if_drained() noexcept {
     return;
   }
   loop_->timers().cancel(drain_timer_);
+  loop_->timers().cancel(relief_.timer());
   loop_->quit();
 }
 
@@ -142,7 +143,9 @@ void Shard::forget(Connection& connection) noexcept {
 bool Shard::turn_ended() noexcept {
   fire_stops();
   resume_ready();
-  counts_.bytes_buffered.set_owned(loop_->blocks().bytes_in_use());
+  const std::size_t bytes = loop_->blocks().bytes_in_use();
+  counts_.bytes_buffered.set_owned(bytes);
+  relief_.turn_ended(*this, bytes, accepting_paused_);
   quit_if_drained();
   return !ready_.empty() || !stops_.empty();
 }
@@ -332,7 +335,8 @@ void Shard::begin_drain() noexcept {
   connections_.for_each_in_use([](Connection& connection) { connection.begin_drain(); });
 }
 
-void Shard::timer_fired(net::TimerNode&) noexcept {
+void Shard::timer_fired(net::TimerNode& node) noexcept {
+  if (&node == &relief_.timer()) return;  // turn_ended() does the work
   last_words_over_ = cut_;
   cut_all();
 }

@@ -21,12 +21,14 @@
 #include "server/core.hpp"
 #include "server/exchange.hpp"
 #include "server/loop_guard.hpp"
+#include "server/pressure.hpp"
 
 namespace sluice::detail {
 
 /// Counters of one shard's connections; written by its loop alone.
 struct ConnectionTally {
   admission::Count accepted, closed, refused_requests, head_timeouts, body_timeouts, idle_closed, slow_readers, resets;
+  admission::Count idle_reaped, memory_pauses;
   admission::Count accept_pauses, responses, responses_dropped, bytes_buffered, drain_finished, drain_cut;
 };
 
@@ -101,7 +103,12 @@ class Shard {
   ConnectionTally& counts() noexcept { return counts_; }
   admission::Tally& tally(admission::Lane& lane) noexcept { return lane.tally(index_); }
   http::HeadLimits head_limits() const noexcept { return head_limits_; }
-  bool memory_tight() const noexcept { return loop_->blocks().bytes_in_use() > buffered_max_; }
+  Pressure pressure() const noexcept { return relief_.level(loop_->blocks().bytes_in_use()); }
+  PressureRelief& relief() noexcept { return relief_; }
+  bool memory_tight() const noexcept { return pressure() == Pressure::refuse; }
+  /// Bytes of a connection's output above which none of its further requests is looked at. While new requests are
+  /// refused a client that does not read has one refusal waiting, not a thousand.
+  std::size_t output_max() const noexcept { return memory_tight() ? 0 : limits().output_high_water; }
   bool draining() const noexcept { return draining_; }
 
   Exchange* take_exchange(Connection& connection);
@@ -166,9 +173,9 @@ class Shard {
   net::LoopBase* loop_ = nullptr;
   std::weak_ptr<void> holder_;
   const http::HeadLimits head_limits_;
-  const std::size_t buffered_max_;
   const std::size_t connections_max_;
   LoopGuard guard_;
+  PressureRelief relief_;
   http::HeadParser parser_;
   http::HeadMemory head_memory_;
   http::DateLine date_;

@@ -52,6 +52,8 @@ constexpr NamedCounter<ConnectionCounters> connection_counters[] = {
     {"accept_errors", &ConnectionCounters::accept_errors},
     {"responses", &ConnectionCounters::responses},
     {"responses_dropped", &ConnectionCounters::responses_dropped},
+    {"idle_reaped", &ConnectionCounters::idle_reaped},
+    {"memory_pauses", &ConnectionCounters::memory_pauses},
     {"bytes_buffered", &ConnectionCounters::bytes_buffered},
 };
 static_assert(sizeof(ConnectionCounters) == sizeof(std::uint64_t) * std::size(connection_counters),

@@ -140,7 +140,7 @@ TEST(CountersJson, NamesLanesTotalAndConnections) {
   EXPECT_EQ(json.number("/connections/accepted"), 7U);
   EXPECT_EQ(json.number("/connections/bytes_buffered"), 8U);
   EXPECT_EQ(json.number("/connections/responses_dropped"), 9U);
-  EXPECT_EQ(json.keys("/connections").size(), 14U);
+  EXPECT_EQ(json.keys("/connections").size(), 16U);
 }
 
 TEST(CountersJson, HasEveryLoopInItsPlace) {
