@@ -143,7 +143,10 @@ class Server::Impl {
   void start();
   void wait();
   DrainReport end(Shard::Wish wish, std::chrono::milliseconds timeout);
+<<<<<<< HEAD
   Readiness ready();
+=======
+>>>>>>> guardloop
   /// Throws where waiting for this server would hold a loop of another one.
   void check_may_wait(std::string_view what) const;
 
@@ -244,6 +247,11 @@ bool Server::Impl::called_from_inside() const noexcept {
     if (&unit->loop == current) return true;
   }
   return core->on_pool_thread();
+}
+
+// On a thread of their own server drain and stop do not wait.
+void Server::Impl::check_may_wait(std::string_view what) const {
+  if (!called_from_inside()) check_may_block(what);
 }
 
 // On a thread of their own server drain and stop do not wait.
