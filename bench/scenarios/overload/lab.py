@@ -208,14 +208,15 @@ class Tested:
         return self
 
     def __exit__(self, failed, *rest):
+        ended = self.server.process.poll()
+        if ended is not None:  # whatever failed, this is why
+            said = self.server.text().strip()[-1000:]
+            self.server.stop()
+            raise Failure(f"the server ended by itself with {ended}: {said}")
         with contextlib.suppress(Failure):
-            if self.alive():
-                self.ask.request("POST", "/release")  # where there is nothing to release: 404
+            self.ask.request("POST", "/release")  # where there is nothing to release: 404
         self.ask.close()
         return self.server.__exit__(failed, *rest)
-
-    def alive(self):
-        return self.server.process.poll() is None
 
     def counters(self):
         return self.ask.json("/counters")
