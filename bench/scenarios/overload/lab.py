@@ -174,11 +174,13 @@ REFUSED = ("expired", "evicted", "stale", "drained")  # beside what "shed" holds
 
 
 def refusals(before, after):
-    """Requests by the reason they were refused for, and how many of them at the gate."""
+    """Requests by the reason they were refused for; how many of them at the gate and at once; how many after a delay
+    that makes clients slower (`delayed`, of those of the gate)."""
     gate = {reason: count - before["shed"].get(reason, 0) for reason, count in after["shed"].items()}
     later = {name: after[name] - before[name] for name in REFUSED if name in after}
     every = {name: count for name, count in (gate | later).items() if count}
-    return every, sum(gate.values())
+    delayed = after.get("delayed", 0) - before.get("delayed", 0)
+    return every, sum(gate.values()) - delayed, delayed
 
 
 def unbalanced(name, lane):
@@ -371,12 +373,15 @@ class Result:
     def row(self, experiment, case, lane):
         """Everything but the checks."""
         before, after = self.before["lanes"][lane], self.after["lanes"][lane]
-        refused, _ = refusals(before, after)
+        refused, _, delayed = refusals(before, after)
         received = after["received"] - before["received"]
         started = after["started"] - before["started"]
-        return Row(experiment, case, offered=self.offered, admitted=started / received if received else None,
-                   goodput=self.goodput(), refused=refused, received=received, classes=self.classes(),
-                   invalid=self.invalid)
+        row = Row(experiment, case, offered=self.offered, admitted=started / received if received else None,
+                  goodput=self.goodput(), refused=refused, received=received, classes=self.classes(),
+                  invalid=self.invalid)
+        if delayed:
+            row.refused["of these delayed"] = delayed
+        return row
 
 
 def group_p99(group, outcome):

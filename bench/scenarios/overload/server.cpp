@@ -111,23 +111,7 @@ void answer_at_the_deadline(Parts& parts, const Request& request, Responder resp
                                                      sluice::text("race " + std::to_string(number) + "\n"));
 }
 
-// ---- options that a version of the library may have
-
-/// At most a quarter of the lane's permits for one client.
-template <class Options>
-void share_among_clients(Options& options) {
-  if constexpr (requires { options.client_share; }) options.client_share = 0.25;
-}
-
-/// A client is who it says it is, in X-Client.
-template <class Options>
-void name_clients(Options& options) {
-  if constexpr (requires { options.client_key; }) {
-    options.client_key = [](const Request& request) { return std::string{request.header("x-client")}; };
-  }
-}
-
-/// A client may tell how long it will wait. Returns whether that can be had.
+/// Clients may tell how long they will wait, where the library hears that. Returns whether it does.
 template <class Options>
 bool hear_deadlines(Options& options) {
   if constexpr (requires { options.deadline_headers; }) {
@@ -206,9 +190,7 @@ void add_working_routes(Router& app, Parts& parts) {
     app.get(std::string{"/shared/"} + name, sluice::blocking(rest),
             {.budget = budget, .criticality = criticality, .lane = "shared"});
   }
-  sluice::LaneOptions fair{.in_flight_max = 16};
-  share_among_clients(fair);
-  app.lane("fair", fair);
+  app.lane("fair", {.in_flight_max = 16, .client_share = 0.25});
   app.get("/fair", sluice::blocking(rest), {.budget = budget, .lane = "fair"});
   for (const std::string name : {"a", "b", "c", "d"}) {
     app.lane("hammered-" + name, {.in_flight_max = 4});
@@ -270,7 +252,7 @@ int serve(const Flags& flags) {
   ServerOptions options{.listen = flags.listen, .loops = flags.loops, .pool_threads = flags.workers};
   options.limits.head_timeout = std::chrono::milliseconds{flags.head_timeout_ms};
   options.limits.drain_timeout = 2s;  // whoever is blocked at the wall is not worth waiting for
-  name_clients(options);
+  options.client_key = [](const Request& request) { return std::string{request.header("x-client")}; };
   parts.hears_deadlines = hear_deadlines(options);
 
   Server server{std::move(app), std::move(options)};
