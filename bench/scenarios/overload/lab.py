@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import http.client
 import json
+import math
 import os
 import pathlib
 import resource
@@ -19,9 +20,9 @@ sys.path.insert(0, str(HERE.parent))
 
 from harness import INVALID, MEASURED, Failure, Server, program, run_load  # noqa: E402
 
-PERMITS, SERVICE_MS, BUDGET_MS, QUEUE_MAX = 16, 20, 250, 256
+PERMITS, SERVICE_MS, BUDGET_MS = 16, 20, 250
 CAPACITY = PERMITS * 1000 / SERVICE_MS       # of /work and the showcase's /sleep?ms=20: 800/s by construction
-CONNECTIONS = 600                            # more than twice permits and queue
+CONNECTIONS = 600                            # at least: more than twice permits and queue
 PATIENCE_MS = 300                            # clients that give up do so then
 FLOOR_SHARE = 0.05                           # of the capacity: the same load where nothing waits
 ASK_SECONDS = 5
@@ -82,6 +83,10 @@ def at_most(name, value, limit, unit="", exact=False):
         return Check(name, "not known", f"at most {shown(limit)}{unit}", "FAIL", exact)
     state = "PASS" if value <= limit else "FAIL"
     return Check(name, f"{shown(value)}{unit}", f"at most {shown(limit)}{unit}", state, exact)
+
+
+def at_least(name, value, limit):
+    return Check(name, shown(value), f"at least {shown(limit)}", "PASS" if value >= limit else "FAIL")
 
 
 def equals(name, value, wanted):
@@ -322,8 +327,12 @@ class Watch:
 
 # ---- loads
 
-def clients(target, rate=None, name="clients", connections=CONNECTIONS, **more):
-    """One kind of clients of a scenario: open loop at `rate`, as a Poisson process; closed loop without."""
+def clients(target, rate=None, name="clients", connections=None, **more):
+    """One kind of clients of a scenario: open loop at `rate`, as a Poisson process; closed loop without. Unless it is
+    said how many, the connections are so many that every request finds one while clients wait for 300 ms at most."""
+    if connections is None:
+        peak = (rate or 0) * more.get("pattern", {}).get("high", 1)
+        connections = max(CONNECTIONS, math.ceil(peak * PATIENCE_MS / 1000))
     requests = more.pop("requests", [{"target": target, "headers": more.pop("headers", {})}])
     kind = {"name": name, "connections": connections, "requests": requests, **more}
     return kind | ({"rate": rate, "arrival": "poisson"} if rate else {})
@@ -358,6 +367,10 @@ class Result:
 
     def group(self, name):
         return next(group for group in self.run["clients"] if group["name"] == name)
+
+    def without_answer(self):
+        """Sent, and neither answered nor broken off by the server."""
+        return max(0, self.count("unanswered") - self.run["unsent"])
 
     def windows(self, first_s=0, last_s=float("inf")):
         """The whole windows between two moments of the measured part; behind it, answers still come."""
@@ -425,11 +438,10 @@ class Lab:
             run_followed([*command, "--jsonl"], longest, on_progress)
         return Result(result.read_text(encoding="utf-8"), before, tested.counters())
 
-    def floor(self, tested, name, target, capacity, connections=CONNECTIONS, **more):
+    def floor(self, tested, name, target, capacity, **more):
         """The same kind of request at a twentieth of the capacity: what it takes when nothing waits."""
         rate = capacity * FLOOR_SHARE
-        seconds = self.scale.of(5, 2, 0.2)
-        result = self.load(tested, f"{name} floor", [clients(target, rate, connections=connections, **more)], seconds,
+        result = self.load(tested, f"{name} floor", [clients(target, rate, **more)], self.scale.of(5, 2, 0.2),
                            warmup=0, grace=1)
         return {"rate": rate, "p50_us": result.quantile("2xx", 0.5), "p99_us": result.quantile("2xx", 0.99)}
 

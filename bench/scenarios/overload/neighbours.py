@@ -1,5 +1,5 @@
 """Do others notice? bulkhead, uneven, criticality, slow_loris, slow_readers."""
-from lab import (CAPACITY, CONNECTIONS, PATIENCE_MS, SERVICE_MS, Failure, Watch, at_most, clients, equals,
+from lab import (CAPACITY, PATIENCE_MS, SERVICE_MS, Failure, Watch, at_most, clients, equals,
                  goodput_check, group_p99, holds, like_alone)
 
 LEAVES = {"give_up_after": f"{PATIENCE_MS}ms"}
@@ -102,8 +102,8 @@ def criticality_once(lab):
     with lab.start("overload") as server:
         floor = lab.floor(server, "criticality", "/shared/critical", CAPACITY)
         result = lab.load(server, "criticality",
-                          [clients("/shared/critical", 0.5 * CAPACITY, "critical"),
-                           clients("/shared/sheddable", 1.5 * CAPACITY, "sheddable")], lab.scale.seconds(20))
+                          [clients("/shared/critical", 0.5 * CAPACITY, "critical", **LEAVES),
+                           clients("/shared/sheddable", 1.5 * CAPACITY, "sheddable", **LEAVES)], lab.scale.seconds(20))
         row = result.row("criticality", "critical at 0.5x, sheddable at 1.5x", "shared")
         row.floor = floor
         shed = {name: result.group(name)["classes"]["503"]["count"] for name in ("critical", "sheddable")}
@@ -174,7 +174,7 @@ def slow_readers_once(lab):
 
 def beside_a_herd(lab, server, name, kind, count, target, seconds):
     """Healthy clients at half of the capacity, alone and then beside a herd of slow ones."""
-    healthy = clients("/work", 0.5 * CAPACITY, "healthy", CONNECTIONS)
+    healthy = clients("/work", 0.5 * CAPACITY, "healthy")
     floor, before = alone(lab, server, name, healthy, lab.scale.seconds(20, 8, 0.5))
     with Watch(server, 0.25) as watch:
         herd = lab.helper("herd.py", kind, server.address, "--connections", count, "--seconds", seconds, "--target",
