@@ -171,8 +171,8 @@ def conditions_of(bench, machine, began):
              ("measured", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))),
              ("processor", f"{machine['cpu']}, {machine['cpus']} to be had; {bench.pinning}"),
              ("kernel", machine["kernel"]), ("compiler", f"{machine['compiler']}, {machine['build']}"),
-             ("load", f"at least {CONNECTIONS} kept connections, Poisson arrival, clients give up after {PATIENCE_MS} ms; 2 s "
-                      f"of warm-up and {options.seconds:g} s measured, {options.rounds} rounds in turn; a closed loop "
+             ("load", f"at least {CONNECTIONS} kept connections, Poisson arrival, clients give up after "
+                      f"{PATIENCE_MS} ms; 2 s of warm-up and {options.seconds:g} s measured, {options.rounds} rounds in turn; a closed loop "
                       f"has {THREADS} connections"),
              ("left out, as not installed", ", ".join(bench.missing))]
     return "\n".join(f"* {name}: {value}" for name, value in lines if value)
