@@ -27,8 +27,8 @@ ROW = {"experiment", "case", "offered", "admitted", "goodput", "refused", "recei
 EXACT = {
     "steady": {"the books balance"},
     "cpu": {"the books balance"},
-    "dead_work": {"started_after_deadline", "handlers that saw their deadline passed", "handlers ran",
-                  "the books balance"},
+    "dead_work": {"started_after_deadline", "handlers that saw their deadline passed",
+                  "handlers with more time than their client told", "handlers ran", "the books balance"},
     "queue_bound": {"depth of the queue", "RSS growth", "requests neither answered nor reset", "the books balance"},
     "burst": {"the books balance"},
     "retry_storm": {"the books balance"},

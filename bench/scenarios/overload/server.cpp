@@ -75,9 +75,7 @@ struct Parts {
   std::atomic<std::uint64_t> later_entered{0};  // handlers of /later, and of those
   std::atomic<std::uint64_t> entered_late{0};  // behind their deadline
   std::atomic<std::uint64_t> entered_unclipped{0};  // with more time left than their client told
-  // Set before the server serves: no handler ever sees them unset.
-  bool hears_deadlines = false;
-  const Server* server = nullptr;
+  const Server* server = nullptr;  // set before the server serves: no handler ever sees it unset
 };
 
 Response nap(std::chrono::milliseconds time) {
@@ -111,17 +109,6 @@ void answer_at_the_deadline(Parts& parts, const Request& request, Responder resp
                                                      sluice::text("race " + std::to_string(number) + "\n"));
 }
 
-/// Clients may tell how long they will wait, where the library hears that. Returns whether it does.
-template <class Options>
-bool hear_deadlines(Options& options) {
-  if constexpr (requires { options.deadline_headers; }) {
-    using Header = typename decltype(options.deadline_headers)::value_type;
-    options.deadline_headers = {Header::envoy_expected_timeout()};
-    return true;
-  }
-  return false;
-}
-
 // ---- the routes
 
 void add_control_routes(Router& app, Parts& parts) {
@@ -135,8 +122,7 @@ void add_control_routes(Router& app, Parts& parts) {
         sluice::JsonWriter out;
         out.begin_object().member("queue_entered", parts.queue_entered.load());
         out.member("later_entered", parts.later_entered.load()).member("entered_late", parts.entered_late.load());
-        out.member("entered_unclipped", parts.entered_unclipped.load());
-        out.member("hears_deadlines", parts.hears_deadlines).end_object();
+        out.member("entered_unclipped", parts.entered_unclipped.load()).end_object();
         return sluice::json(std::move(out).take());
       },
       exempt);
@@ -253,7 +239,7 @@ int serve(const Flags& flags) {
   options.limits.head_timeout = std::chrono::milliseconds{flags.head_timeout_ms};
   options.limits.drain_timeout = 2s;  // whoever is blocked at the wall is not worth waiting for
   options.client_key = [](const Request& request) { return std::string{request.header("x-client")}; };
-  parts.hears_deadlines = hear_deadlines(options);
+  options.deadline_headers = {sluice::DeadlineHeader::envoy_expected_timeout()};
 
   Server server{std::move(app), std::move(options)};
   parts.server = &server;
