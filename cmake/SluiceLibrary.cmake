@@ -33,13 +33,8 @@ endif()
 
 set(sluice_hot_sources
   http/fields.cpp http/head_guard.cpp http/head_rules.cpp http/head_writer.cpp http/target.cpp
-<<<<<<< HEAD
   server/answers.cpp server/connection.cpp server/dispatch.cpp server/exchange.cpp server/pressure.cpp
   server/route_table.cpp server/shard.cpp)
-=======
-  server/answers.cpp server/connection.cpp server/exchange.cpp server/pressure.cpp server/route_table.cpp
-  server/shard.cpp)
->>>>>>> guardloop
 
 # sluice_library(NAME): one build of the library. Several may stand side by side (see tests/CMakeLists.txt).
 function(sluice_library name)

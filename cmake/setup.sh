@@ -2,9 +2,10 @@
 # Installs the Debian packages that building and testing sluice needs and this machine lacks. Asks the network for
 # nothing when nothing is missing. Runs as root, or as a user with sudo.
 #
-#   cmake/setup.sh       for building, testing and the demo
-#   cmake/setup.sh ci    also the formatter, the linter and the compiler cache, if the archive has them
-#   cmake/setup.sh fuzz  also Clang 19 with its runtime, for the preset "fuzz"
+#   cmake/setup.sh        for building, testing and the demo
+#   cmake/setup.sh ci     also the formatter, the linter and the compiler cache, if the archive has them
+#   cmake/setup.sh fuzz   also Clang 19 with its runtime, for the preset "fuzz"
+#   cmake/setup.sh peers  also the libraries that bench/peers compares with
 set -euo pipefail
 
 # tool:package, taken as there if the command is, whoever installed it
@@ -17,8 +18,10 @@ if [ "${1:-}" = ci ]; then
   optional=(clang-format-19:clang-format-19 clang-tidy-19:clang-tidy-19 ccache:ccache)
 elif [ "${1:-}" = fuzz ]; then
   libraries+=(clang-19 libclang-rt-19-dev)
+elif [ "${1:-}" = peers ]; then
+  libraries+=(libcpp-httplib-dev libboost-dev)
 elif [ $# -gt 0 ]; then
-  echo "usage: $0 [ci|fuzz]" >&2
+  echo "usage: $0 [ci|fuzz|peers]" >&2
   exit 2
 fi
 

@@ -18,6 +18,8 @@
 /// Any thread may call answer_in. Everything that still waits when it dies is dropped, so gets a 500.
 class Later {
  public:
+  using Clock = std::chrono::steady_clock;
+
   /// capacity: the most that may wait. Give the lane as many permits, then the lane refuses first, and says so properly.
   explicit Later(std::size_t capacity) : capacity_{capacity} {}
   /// Apart from the constructor, so that signals can be blocked before the thread is there to catch them.
@@ -26,7 +28,10 @@ class Later {
   }
 
   void answer_in(std::chrono::milliseconds delay, sluice::Responder responder, sluice::Response response) {
-    const auto due = Clock::now() + delay;
+    answer_at(Clock::now() + delay, std::move(responder), std::move(response));
+  }
+
+  void answer_at(Clock::time_point due, sluice::Responder responder, sluice::Response response) {
     std::unique_lock lock{mutex_};
     if (heap_.size() >= capacity_) {
       lock.unlock();
@@ -41,7 +46,6 @@ class Later {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
   struct Entry {
     Clock::time_point due;
     sluice::Responder responder;

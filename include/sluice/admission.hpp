@@ -121,12 +121,9 @@ struct LaneCounters {
   std::uint64_t dropped = 0, thrown = 0;  // columns of raised
   std::uint64_t late = 0;  // answers that came after the outcome
   std::uint64_t started_after_deadline = 0;
-<<<<<<< HEAD
   std::uint64_t delayed = 0;  // of shed: answered 50 to 200 ms later, see the refusal ladder
   std::uint64_t degraded = 0;  // never started, answered by on_shed
   std::uint64_t mode_changes = 0;  // between first come first served and newest first
-=======
->>>>>>> guardloop
   std::uint64_t loop_stalls = 0;  // times its code held a loop for longer than ServerOptions::loop_stall_threshold
   std::uint64_t depth = 0, running = 0, in_flight = 0, zombies = 0, limit = 0;  // gauges
   std::uint64_t oldest_zombie_ms = 0;  // gauge: since it got its permit
@@ -153,12 +150,9 @@ struct ConnectionCounters {
   std::uint64_t head_timeouts = 0, body_timeouts = 0, idle_closed = 0, slow_readers = 0, resets = 0;
   std::uint64_t accept_pauses = 0, accept_errors = 0;
   std::uint64_t responses = 0, responses_dropped = 0;
-<<<<<<< HEAD
   std::uint64_t refusals = 0;  // at a gate; those the ladder answered late are the lanes' `delayed`
   std::uint64_t reads_paused = 0;  // by the ladder: connections not read for a while
   std::uint64_t accepts_paused = 0;  // by the ladder: windows of 100 ms without new connections
-=======
->>>>>>> guardloop
   std::uint64_t idle_reaped = 0;  // idle ones closed early, to make room for newcomers or because memory is scarce
   std::uint64_t memory_pauses = 0;  // bodies whose reading was paused because memory is scarce
   std::uint64_t bytes_buffered = 0;  // gauge

@@ -75,7 +75,6 @@ struct ServerOptions {
   /// that waits in a queue is dropped and the stop token of a running one fires; its answer is sent all the same.
   /// false: only a reset or a failed write counts.
   bool half_close_cancels = true;
-<<<<<<< HEAD
   /// Who the client of a request is, for LaneOptions::client_share: an API key, say. Unset, or an empty key: the peer's
   /// address, without the port. Thread: the request's loop; must not block. What it throws counts as an empty key.
   std::function<std::string(const Request&)> client_key{};
@@ -85,8 +84,6 @@ struct ServerOptions {
   /// ignored. A client whose time is over already has its 504 at once, not started, before its body is read.
   ///   Units: at most 8. Default: none, for clients send such fields without knowing that a server acts on them.
   std::vector<DeadlineHeader> deadline_headers{};
-=======
->>>>>>> guardloop
   /// A handler (or a stop token's callback) that holds its loop for longer is counted (LaneCounters::loop_stalls) and
   /// logged as "loop_stalled", once per second and loop at most. Up to seven days. The clock for it moves with the
   /// kernel's tick, every 1 to 10 ms: while that is regular none is counted that took less, and one that took up to two

@@ -3,10 +3,7 @@
 
 #include <sluice/admission.hpp>
 #include <sluice/blocking.hpp>
-<<<<<<< HEAD
 #include <sluice/deadline.hpp>
-=======
->>>>>>> guardloop
 #include <sluice/handler.hpp>
 #include <sluice/message.hpp>
 #include <sluice/problem.hpp>

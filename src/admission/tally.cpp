@@ -21,11 +21,8 @@ void Tally::add_to(LaneCounters& sum) const noexcept {
   sum.thrown += thrown.read();
   sum.late += late.read();
   sum.started_after_deadline += started_after_deadline.read();
-<<<<<<< HEAD
   sum.delayed += delayed.read();
   sum.degraded += degraded.read();
-=======
->>>>>>> guardloop
   sum.loop_stalls += loop_stalls.read();
   sum.depth += depth.read();
   sum.running += running.read();

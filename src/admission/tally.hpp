@@ -33,12 +33,7 @@ struct alignas(64) Tally {
   Count shed[shed_reason_count];
   Count expired, cancelled, evicted, stale, drained;
   Count responded, raised, timed_out, abandoned;
-<<<<<<< HEAD
   Count dropped, thrown, late, started_after_deadline, delayed, degraded, loop_stalls;
-=======
-  Count dropped, thrown, late, started_after_deadline;
-  Count loop_stalls;
->>>>>>> guardloop
   Count depth, running, zombies;
 
   /// Adds this tally's numbers to `sum`.

@@ -61,13 +61,8 @@ void Connection::pump() {
 void Connection::update_reading() noexcept {
   if (state_ >= State::closing) return;
   const std::size_t most = shard_->memory_tight() ? 1 : shard_->limits().pipelined_bytes_max;
-<<<<<<< HEAD
   const bool full = (kept_.size() >= most && state_ != State::head) || state_ == State::resting ||
                     (shard_->pressure() >= Pressure::hold && held_back());
-=======
-  const bool full =
-      (kept_.size() >= most && state_ != State::head) || (shard_->pressure() >= Pressure::hold && held_back());
->>>>>>> guardloop
   if (full && !reading_paused) shard_->loop().pause(*this);
   if (!full && reading_paused && !base::planted(base::Bug::resume_forgotten)) shard_->loop().resume(*this);
 }
@@ -258,115 +253,6 @@ std::size_t Connection::discard_body(std::span<char> bytes) {
   return used;
 }
 
-<<<<<<< HEAD
-=======
-bool Connection::expectation_met(std::span<char> behind) {
-  Exchange& x = *exchange_;
-  if (!x.head.expect_continue) return true;
-  // The gate comes before the 100: a client that will be refused keeps its body.
-  const admission::ArrivalView arrival = arrival_view();
-  const auto reason = needs_permit(x.route->handler.runs())
-                          ? admission::judge(x.route->lane->view(x.route->options.budget), arrival)
-                          : admission::judge(arrival);
-  if (reason) {
-    shard_->tally(*x.route->lane).received.add_owned();
-    shed(*reason, true);
-    return false;
-  }
-  if (!behind.empty()) return true;  // it did not wait for us
-  out.append(shard_->blocks(), "HTTP/1.1 100 Continue\r\n\r\n");
-  shard_->loop().touch(*this);
-  return true;
-}
-
-// ---- handing over
-
-admission::ArrivalView Connection::arrival_view() const noexcept {
-  admission::ArrivalView arrival;
-  arrival.draining = shard_->draining();
-  arrival.memory_tight = shard_->memory_tight();
-  arrival.connection_over_share = in_flight_requests >= shard_->limits().connection_in_flight_max;
-  arrival.criticality = exchange_->route->options.criticality;
-  return arrival;
-}
-
-void Connection::dispatch() {
-  Exchange& x = *exchange_;
-  Route& route = *x.route;
-  if (!x.own_body.empty()) x.body = {x.own_body.data(), x.own_body.size()};
-  state_ = State::handling;
-  x.deadline = shard_->now() + route.options.budget;
-  x.lane = route.lane;
-  admission::Tally& tally = shard_->tally(*route.lane);
-  tally.received.add_owned();
-  const admission::ArrivalView arrival = arrival_view();
-  for_exempt_ = arrival.criticality == Criticality::exempt;
-  if (needs_permit(route.handler.runs())) {
-    admit(arrival);
-    return;
-  }
-  if (const auto reason = admission::judge(arrival)) {
-    shed(*reason, false);
-    return;
-  }
-  if (route.in_place) {
-    shard_->run_in_place(x);
-    answer_claimed(x);
-    shard_->free(x);
-    return;
-  }
-  tally.inlined.add_owned();
-  tally.started.add_owned();
-  tally.running.add_owned();
-  x.claim.store(Claim::running, std::memory_order_relaxed);
-  x.own_bytes(fd);
-  run_on_loop();
-}
-
-void Connection::admit(const admission::ArrivalView& arrival) {
-  Exchange& x = *exchange_;
-  Route& route = *x.route;
-  const base::Duration budget = route.options.budget;
-  // A look without the lock first: far above capacity most arrivals end here.
-  if (const auto reason = admission::judge(route.lane->view(budget), arrival)) {
-    shed(*reason, false);
-    return;
-  }
-  x.own_bytes(fd);
-  ++in_flight_requests;
-  x.counted = true;
-  const auto admission = route.lane->group()->admit(x, *route.lane, arrival, budget, shard_->now());
-  switch (admission.entry) {
-    case admission::LaneGroup::Entry::shed:
-      --in_flight_requests;
-      x.counted = false;
-      shed(admission.reason, false);
-      return;
-    case admission::LaneGroup::Entry::start: run_on_loop(); return;
-    case admission::LaneGroup::Entry::queued:
-      if (route.pool != nullptr) route.pool->unpark(admission.wake);
-      arm();
-      return;
-  }
-}
-
-void Connection::run_on_loop() {
-  Exchange& x = *exchange_;
-  const auto end = shard_->run_frame(x);
-  if (!end.deliver) {  // it answers later
-    arm();
-    return;
-  }
-  answer_claimed(x);
-  if (end.free) shard_->free(x);
-}
-
-void Connection::deliver(Exchange& x) {
-  SLUICE_ASSERT(exchange_ == &x);
-  answer_claimed(x);
-}
-
->>>>>>> guardloop
 // ---- time
 
 void Connection::arm() noexcept { shard_->loop().arm(*this, next_deadline()); }

@@ -143,10 +143,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   base::TimePoint write_deadline_ = base::never;  // while output waits and the peer takes none
   std::uint32_t discarded_ = 0;  // bytes thrown away after our last answer
   State state_ = State::closed;
-<<<<<<< HEAD
   std::uint8_t refused_in_a_row_ = 0;
-=======
->>>>>>> guardloop
   bool for_exempt_ = false;  // the last request was for an exempt route
 };
 

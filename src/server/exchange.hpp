@@ -64,10 +64,7 @@ class Exchange final : public admission::Job, public net::MailNode, public base:
   std::uint32_t connection_slot = 0;
   std::uint32_t connection_generation = 0;
   std::uint64_t body_received = 0;
-<<<<<<< HEAD
   ShedReason refused = ShedReason::queue_full;  // while its 503 is held back
-=======
->>>>>>> guardloop
   base::TimePoint held_until{};  // when its body's wait for memory ends; {}: it has not waited
   bool zombie = false;    // claimed by the loop while its work goes on
   bool counted = false;   // in its connection's in-flight number

@@ -96,11 +96,8 @@ base::Duration Core::lane_budget(const admission::Lane& lane) const noexcept {
 std::uint64_t Core::memory_bytes_max() const noexcept {
   constexpr std::uint64_t connection_bytes = 256;         // Connection and its share of the slab
   constexpr std::uint64_t exchange_bytes = 3 * 1024;      // Exchange, with the offsets of every field
-<<<<<<< HEAD
   constexpr std::uint64_t permit_bytes = 48;              // its place in the lane's list
   constexpr std::uint64_t client_bytes = 64;              // up to four places in a table that is at most half full
-=======
->>>>>>> guardloop
   static_assert(sizeof(Exchange) <= exchange_bytes);
   constexpr std::uint64_t thread_stack_bytes = 64 * 1024; // touched part of a thread's stack, usual case
   constexpr std::uint64_t loop_bytes = free_bytes_max() + 1024 * 1024;  // the pool's free lists, scratch, tables
@@ -120,7 +117,6 @@ std::uint64_t Core::memory_bytes_max() const noexcept {
   }
   std::uint64_t body_max = l.body_bytes_max;
   for (const Route& route : routes_->routes) body_max = std::max(body_max, route.body_bytes_max);
-<<<<<<< HEAD
   std::uint64_t threads = 0;
   for (const NamedPool& pool : pools_) threads += pool.threads;
   // One body may be growing: into the next size class, or to twice its size.
@@ -129,13 +125,6 @@ std::uint64_t Core::memory_bytes_max() const noexcept {
   return l.connections_max * (connection_bytes + exchange_bytes + last_bytes) +
          permits * (exchange_bytes + permit_bytes) + clients * client_bytes + buffered + threads * thread_stack_bytes +
          options_.loops * loop_bytes;
-=======
-  // One body may be growing: into the next size class, or to twice its size.
-  const std::uint64_t growth = 1024 * 1024 + 2 * body_max + l.pipelined_bytes_max;
-  const std::uint64_t buffered = l.buffered_bytes_max + options_.loops * (growth + turn_bytes);
-  return l.connections_max * (connection_bytes + exchange_bytes + last_bytes) + zombies * exchange_bytes + buffered +
-         options_.pool_threads * thread_stack_bytes + options_.loops * loop_bytes;
->>>>>>> guardloop
 }
 
 std::vector<std::string> Core::warnings() const {

@@ -143,10 +143,7 @@ class Server::Impl {
   void start();
   void wait();
   DrainReport end(Shard::Wish wish, std::chrono::milliseconds timeout);
-<<<<<<< HEAD
   Readiness ready();
-=======
->>>>>>> guardloop
   /// Throws where waiting for this server would hold a loop of another one.
   void check_may_wait(std::string_view what) const;
 

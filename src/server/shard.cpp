@@ -115,10 +115,7 @@ void Shard::quit_if_drained() noexcept {
     return;
   }
   loop_->timers().cancel(drain_timer_);
-<<<<<<< HEAD
   loop_->timers().cancel(ladder_timer_);
-=======
->>>>>>> guardloop
   loop_->timers().cancel(relief_.timer());
   loop_->quit();
 }
@@ -145,11 +142,7 @@ bool Shard::turn_ended() noexcept {
   resume_ready();
   const std::size_t bytes = loop_->blocks().bytes_in_use();
   counts_.bytes_buffered.set_owned(bytes);
-<<<<<<< HEAD
   relief_.turn_ended(*this, bytes, (accept_holds_ & full) != 0);
-=======
-  relief_.turn_ended(*this, bytes, accepting_paused_);
->>>>>>> guardloop
   quit_if_drained();
   return !ready_.empty() || !stops_.empty();
 }
@@ -345,7 +338,6 @@ void Shard::begin_drain() noexcept {
   connections_.for_each_in_use([](Connection& connection) { connection.begin_drain(); });
 }
 
-<<<<<<< HEAD
 // ---- refusals
 
 void Shard::hold_accepting(unsigned why, bool held) noexcept {
@@ -394,10 +386,6 @@ void Shard::timer_fired(net::TimerNode& node) noexcept {
     ladder_window();
     return;
   }
-=======
-void Shard::timer_fired(net::TimerNode& node) noexcept {
-  if (&node == &relief_.timer()) return;  // turn_ended() does the work
->>>>>>> guardloop
   last_words_over_ = cut_;
   cut_all();
 }

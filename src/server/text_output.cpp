@@ -23,7 +23,6 @@ struct NamedCounter {
 
 // Behind "received", "shed" and "shed_total".
 constexpr NamedCounter<LaneCounters> lane_counters[] = {
-<<<<<<< HEAD
     {"queued", &LaneCounters::queued},
     {"inline", &LaneCounters::inlined},
     {"started", &LaneCounters::started},
@@ -52,19 +51,6 @@ constexpr NamedCounter<LaneCounters> lane_counters[] = {
     {"oldest_zombie_ms", &LaneCounters::oldest_zombie_ms},
     {"overloaded", &LaneCounters::overloaded},
     {"stalled", &LaneCounters::stalled},
-=======
-    {"queued", &LaneCounters::queued},       {"inline", &LaneCounters::inlined},
-    {"started", &LaneCounters::started},     {"expired", &LaneCounters::expired},
-    {"cancelled", &LaneCounters::cancelled}, {"evicted", &LaneCounters::evicted},
-    {"stale", &LaneCounters::stale},         {"drained", &LaneCounters::drained},
-    {"responded", &LaneCounters::responded}, {"raised", &LaneCounters::raised},
-    {"dropped", &LaneCounters::dropped},     {"thrown", &LaneCounters::thrown},
-    {"timed_out", &LaneCounters::timed_out}, {"abandoned", &LaneCounters::abandoned},
-    {"late", &LaneCounters::late},           {"started_after_deadline", &LaneCounters::started_after_deadline},
-    {"depth", &LaneCounters::depth},         {"running", &LaneCounters::running},
-    {"in_flight", &LaneCounters::in_flight}, {"zombies", &LaneCounters::zombies},
-    {"limit", &LaneCounters::limit},         {"loop_stalls", &LaneCounters::loop_stalls},
->>>>>>> guardloop
 };
 static_assert(sizeof(LaneCounters) == sizeof(std::uint64_t) * (1 + shed_reason_count + std::size(lane_counters)),
               "a counter is missing from the table");
@@ -83,12 +69,9 @@ constexpr NamedCounter<ConnectionCounters> connection_counters[] = {
     {"accept_errors", &ConnectionCounters::accept_errors},
     {"responses", &ConnectionCounters::responses},
     {"responses_dropped", &ConnectionCounters::responses_dropped},
-<<<<<<< HEAD
     {"refusals", &ConnectionCounters::refusals},
     {"reads_paused", &ConnectionCounters::reads_paused},
     {"accepts_paused", &ConnectionCounters::accepts_paused},
-=======
->>>>>>> guardloop
     {"idle_reaped", &ConnectionCounters::idle_reaped},
     {"memory_pauses", &ConnectionCounters::memory_pauses},
     {"bytes_buffered", &ConnectionCounters::bytes_buffered},

@@ -183,20 +183,13 @@ TEST_F(Memory, ABodyWaitsAndCompletesWhenMemoryIsFree) {
 TEST_F(Memory, ABodyWaitsForASecondAtMost) {
   serve();
   fill_to_hold();
-<<<<<<< HEAD
-=======
   stage->run_for(50ms);  // between two looks at all connections: its own timer has to end the wait
->>>>>>> guardloop
   const base::TimePoint begin = stage->now();
   Talker& talker = begin_upload("/count", 100'000, 10'000);
   talker.say(std::string(90'000, 'b'));
   EXPECT_EQ(talker.last().body, "100000");
   EXPECT_GE(stage->now() - begin, 1s);
-<<<<<<< HEAD
-  EXPECT_LE(stage->now() - begin, 1100ms);
-=======
   EXPECT_LE(stage->now() - begin, 1020ms);
->>>>>>> guardloop
   EXPECT_EQ(tally().memory_pauses.read(), 1u);
 }
 
@@ -310,29 +303,6 @@ TEST_F(Memory, BytesBehindRequestsInProgressStopAtTheBudget) {
   ASSERT_TRUE(until([&] { return bytes() < mib; }));
 }
 
-<<<<<<< HEAD
-TEST_F(Memory, RefusalsNobodyReadsDoNotPileUp) {
-  options.limits.buffered_bytes_max = 2 * mib;
-  serve();
-  std::vector<Talker*> deaf;
-  for (int i = 0; i < 50; ++i) {
-    deaf.push_back(&client());
-    deaf.back()->net().set_window(0);
-  }
-  ASSERT_TRUE(until([&] { return stage->shard(0).connection_count() == 50; }));
-  stage->net().options().send_buffer_bytes = 0;
-  begin_upload("/count/exempt", 1'000'000, 900'000);
-  begin_upload("/count/exempt", 1'000'000, 900'000);
-  begin_upload("/count/exempt", 1'000'000, 900'000);
-  const std::size_t before = bytes();
-  ASSERT_GT(before, 2 * mib);
-  std::string requests;
-  for (int i = 0; i < 500; ++i) requests += "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
-  for (Talker* talker : deaf) talker->net().send(requests);
-  stage->run_for(1s);
-  EXPECT_LE(bytes() - before, 50 * 3 * 4 * kib);
-}
-=======
 class DeafClients : public Memory {
  protected:
   /// How many bytes more are in use once 50 clients that read nothing have sent `pieces` pieces of `count` requests.
@@ -361,7 +331,6 @@ class DeafClients : public Memory {
 TEST_F(DeafClients, HaveOneRefusalWaitingAndNotAThousand) { EXPECT_LE(growth(20, 100), three_blocks_each); }
 
 TEST_F(DeafClients, AreLetGoIfTheySendALotBehindIt) { EXPECT_LE(growth(1, 2000), three_blocks_each); }
->>>>>>> guardloop
 
 }  // namespace
 }  // namespace sluice::sim
