@@ -188,20 +188,6 @@ struct LoopStatus {
   std::uint64_t stalled_for_ms = 0;
 };
 
-/// How one loop is doing.
-struct LoopStatus {
-  std::uint64_t turns = 0;
-  /// How long a turn took, since the start: the longest that whatever became ready meanwhile had to wait. Quantiles are
-  /// up to 1/16 too large, the maximum is exact.
-  std::uint64_t lag_p50_us = 0, lag_p99_us = 0, lag_p999_us = 0, lag_max_us = 0;
-  std::uint64_t stalls = 0;  // the loop_stalls of all lanes that happened here
-  std::uint64_t blocking_calls = 0;  // check_may_block() on this loop's thread
-  /// The route ("GET /path") whose code is on the loop at this moment, if it has been for longer than
-  /// ServerOptions::loop_stall_threshold, and for how long by now; else empty and 0.
-  std::string stalled_route{};
-  std::uint64_t stalled_for_ms = 0;
-};
-
 struct NamedLaneCounters {
   std::string name{};
   LaneCounters counters;

@@ -251,11 +251,6 @@ void Server::Impl::check_may_wait(std::string_view what) const {
   if (!called_from_inside()) check_may_block(what);
 }
 
-// On a thread of their own server drain and stop do not wait.
-void Server::Impl::check_may_wait(std::string_view what) const {
-  if (!called_from_inside()) check_may_block(what);
-}
-
 void Server::Impl::begin_end(Shard::Wish wish, std::chrono::milliseconds timeout) {
   core->clamp_drain_deadline(core->clock().now() + std::clamp(timeout, std::chrono::milliseconds{0}, detail::time_max));
   for (const auto& unit : units) unit->shard.ask(wish);
