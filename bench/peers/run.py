@@ -172,8 +172,8 @@ def conditions_of(bench, machine, began):
              ("processor", f"{machine['cpu']}, {machine['cpus']} to be had; {bench.pinning}"),
              ("kernel", machine["kernel"]), ("compiler", f"{machine['compiler']}, {machine['build']}"),
              ("load", f"at least {CONNECTIONS} kept connections, Poisson arrival, clients give up after "
-                      f"{PATIENCE_MS} ms; 2 s of warm-up and {options.seconds:g} s measured, {options.rounds} rounds in turn; a closed loop "
-                      f"has {THREADS} connections"),
+                      f"{PATIENCE_MS} ms; 2 s of warm-up and {options.seconds:g} s measured, {options.rounds} rounds in turn; a "
+                      f"closed loop has {THREADS} connections"),
              ("left out, as not installed", ", ".join(bench.missing))]
     return "\n".join(f"* {name}: {value}" for name, value in lines if value)
 
