@@ -18,8 +18,9 @@ struct Discipline {
   base::Duration target_least = std::chrono::milliseconds{5};
   std::uint32_t interval_gaps = 64;  // ... if it is never below it for so long
   base::Duration interval_least = std::chrono::milliseconds{100};
-  std::uint32_t stale_gaps = 48;    // in overload: who has waited longer makes room ...
-  std::uint32_t keep = 16;          // ... while more than these wait
+  std::uint32_t stale_gaps = 16;    // in overload: who has waited longer makes room ...
+  std::uint32_t keep = 24;          // ... while more than these wait
+  std::uint32_t newcomers = 2;      // in overload: who may still join these, for each look for work
   std::uint32_t drops_max = 16;     // in one section of the lock
   std::uint32_t service_jobs = 16;  // the service time is an average over about so many
 
@@ -30,7 +31,7 @@ struct Discipline {
   }
   base::Duration interval(base::Duration gap) const noexcept { return std::max(interval_least, interval_gaps * gap); }
   base::Duration stale_after(base::Duration gap, base::Duration queue_timeout) const noexcept {
-    return std::min(std::max(2 * target(gap, queue_timeout), stale_gaps * gap), queue_timeout);
+    return std::min(std::max(2 * target_least, stale_gaps * gap), queue_timeout);
   }
   /// How many may wait in overload: what can be started before it is stale, and never so few that a permit idles.
   std::uint32_t overload_depth(base::Duration gap, base::Duration queue_timeout,

@@ -85,9 +85,13 @@ class LaneOf {
     view.service = base::Duration{service_seen_.load(std::memory_order_relaxed)};
     const base::Duration gap = view.service / std::max(view.limit, 1u);
     view.queue_timeout = queue_timeout(gap, budget);
-    view.depth_max = !view.overloaded
-                         ? settings_.depth_max
-                         : settings_.discipline.overload_depth(gap, view.queue_timeout, settings_.depth_max);
+    view.depth_max = settings_.depth_max;
+    if (view.overloaded) {
+      const Discipline& rules = settings_.discipline;
+      view.depth_max = rules.overload_depth(gap, view.queue_timeout, settings_.depth_max);
+      // Between two looks for work a few newcomers are enough, as long as some wait already.
+      if (newcomers_seen_.load(std::memory_order_relaxed) == 0) view.depth_max = std::min(view.depth_max, rules.keep);
+    }
     return view;
   }
 
@@ -200,7 +204,8 @@ class LaneOf {
     overloaded_seen_.store(overload_.overloaded(), std::memory_order_relaxed);
     mode_changes_seen_.store(overload_.changes(), std::memory_order_relaxed);
     base::TimePoint from = base::never;
-    if (overload_.overloaded() && may_evict_ && depth_ > 0) from = oldest_arrival() + stale_after_;
+    newcomers_seen_.store(newcomers_, std::memory_order_relaxed);
+    if (overload_.overloaded() && newcomers_ > 0 && depth_ > 0) from = oldest_arrival() + stale_after_;
     evicts_from_seen_.store(from.time_since_epoch().count(), std::memory_order_relaxed);
   }
 
@@ -220,7 +225,7 @@ class LaneOf {
   base::Duration wait_{std::chrono::milliseconds{100}};  // queue timeout of the last that came
   OverloadDetector overload_;
   base::Duration stale_after_{0};  // in force since the last look for work
-  bool may_evict_ = false;  // once for each look for work
+  std::uint32_t newcomers_ = 0;  // in overload: how many more may come until the next look for work
   std::optional<LimitController> controller_{};
   std::uint64_t completed_ = 0;  // since the controller was asked
   std::uint32_t peak_ = 0;
@@ -233,6 +238,7 @@ class LaneOf {
   std::atomic<bool> overloaded_seen_{false};
   std::atomic<std::int64_t> service_seen_{0};
   std::atomic<std::int64_t> evicts_from_seen_{base::never.time_since_epoch().count()};
+  std::atomic<std::uint32_t> newcomers_seen_{0};
   std::atomic<std::uint64_t> mode_changes_seen_{0};
 };
 

@@ -172,7 +172,8 @@ class LaneGroupOf {
     if (const auto reason = judge(view, arrival)) return {Entry::shed, *reason};
     if (lane.counts_clients() && lane.client_over_share(job.client)) return {Entry::shed, ShedReason::client_share};
     const bool starts_here = view.can_start && workers_ == 0;
-    if (!starts_here && view.depth >= view.depth_max && !make_room(lane, arrival.criticality, now, dead) &&
+    const bool full = view.depth >= view.depth_max;
+    if (!starts_here && full && !make_room(lane, arrival.criticality, now, dead) &&
         !base::planted(base::Bug::queue_unbounded)) {
       return {Entry::shed, ShedReason::queue_full};
     }
@@ -192,24 +193,24 @@ class LaneGroupOf {
       return {Entry::start, {}};
     }
     job.claim.store(Claim::queued, std::memory_order_relaxed);
+    if (lane.newcomers_ > 0 && (full || lane.depth_ >= lane.settings_.discipline.keep)) --lane.newcomers_;
     lane.push(job);
     const int wake = may_start(lane) ? pop_idle() : no_worker;
     lane.publish();
     return {Entry::queued, {}, wake};
   }
 
-  /// A full queue: the oldest of the least important makes room for whoever is more important; in overload, and once for
-  /// each look for work, also for one that is as important, if it is stale.
+  /// A full queue: the oldest of the least important makes room for whoever is more important; in overload also for one
+  /// that is as important, if it is stale.
   bool make_room(Lane& lane, Criticality criticality, base::TimePoint now, Dead& dead) noexcept {
     if (lane.depth_ == 0) return false;
     Job& victim = lane.queues_[lane.bottom_level()].front();
     if (victim.rank >= static_cast<std::uint8_t>(criticality)) {
       const bool stale = now - victim.arrived >= lane.stale_after_;
-      if (victim.rank > static_cast<std::uint8_t>(criticality) || !lane.overload_.overloaded() || !lane.may_evict_ ||
-          !stale) {
+      if (victim.rank > static_cast<std::uint8_t>(criticality) || !lane.overload_.overloaded() ||
+          lane.newcomers_ == 0 || !stale) {
         return false;
       }
-      lane.may_evict_ = false;
       lane.overload_.dropped();
     }
     bury(victim, Claim::shed, &Tally::evicted, dead);
@@ -304,7 +305,7 @@ class LaneGroupOf {
       bury(lane.next(), Claim::expired, &Tally::expired, dead);
     }
     if (!lane.overload_.overloaded()) return;
-    lane.may_evict_ = true;
+    lane.newcomers_ = lane.settings_.discipline.newcomers;
     drop_stale(lane, now, dead);
   }
 

@@ -90,6 +90,7 @@ const std::map<std::string_view, Take>& lane_flags() {
       {"--target-gaps", [](Scenario& s, auto text) { s.discipline.target_gaps = count(text); }},
       {"--interval-gaps", [](Scenario& s, auto text) { s.discipline.interval_gaps = count(text); }},
       {"--stale-gaps", [](Scenario& s, auto text) { s.discipline.stale_gaps = count(text); }},
+      {"--newcomers", [](Scenario& s, auto text) { s.discipline.newcomers = count(text); }},
       {"--keep", [](Scenario& s, auto text) { s.discipline.keep = count(text); }},
       {"--service-jobs", [](Scenario& s, auto text) { s.discipline.service_jobs = count(text, 1); }},
   };
@@ -104,7 +105,8 @@ const char* flags_help() noexcept {
          "       --retries N  --retry-delay-ms 1  --backoff 0|1  --stall BEGIN_MS,LENGTH_MS,FACTOR\n"
          "lane:  --permits 16  --workers 1|0 (0: answered later)  --budget-ms 5000  --queue-depth 256\n"
          "       --queue-timeout-ms MS  --adaptive MIN,MAX\n"
-         "       --places 32  --target-gaps 4  --interval-gaps 32  --stale-gaps 8  --keep 16  --service-jobs 16\n";
+         "       --places 64  --target-gaps 24  --interval-gaps 64  --stale-gaps 16  --keep 24  --newcomers 2  "
+         "--service-jobs 16\n";
 }
 
 Scenario with_flags(Scenario scenario, std::span<const std::string> arguments) {

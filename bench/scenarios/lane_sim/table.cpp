@@ -191,8 +191,9 @@ bool print_constants(const Scenario& base) {
       {"places", &admission::Discipline::places, {16, 32, 64, 128}},
       {"target, gaps", &admission::Discipline::target_gaps, {4, 8, 16, 24, 32}},
       {"interval, gaps", &admission::Discipline::interval_gaps, {16, 32, 64, 128}},
-      {"stale, gaps", &admission::Discipline::stale_gaps, {8, 48, 64}},
-      {"keep", &admission::Discipline::keep, {0, 8, 16, 32, 64}},
+      {"stale, gaps", &admission::Discipline::stale_gaps, {8, 16, 48}},
+      {"keep", &admission::Discipline::keep, {0, 8, 16, 24, 32, 64}},
+      {"newcomers", &admission::Discipline::newcomers, {1, 2, 4, 1000}},
       {"service, jobs", &admission::Discipline::service_jobs, {4, 16, 64}},
   };
   std::printf(

@@ -95,7 +95,7 @@ TEST_F(LaneOverload, TellsTheStaleAtOnceAndKeepsAFewInCaseNobodyComes) {
   EXPECT_TRUE(after.balanced());
 }
 
-TEST_F(LaneOverload, AFullQueueGivesUpItsOldestOnceForEachStart) {
+TEST_F(LaneOverload, AFullQueueGivesUpItsOldestForTwoNewcomersBetweenTwoStarts) {
   Lane& only = lane({.name = "l", .limit = 1, .depth_max = 8});
   overload(only);
   while (only.counters().depth < 8) admit(only, make());
@@ -104,14 +104,28 @@ TEST_F(LaneOverload, AFullQueueGivesUpItsOldestOnceForEachStart) {
   clock_.time += 90ms;
   const std::uint64_t before = only.counters().evicted;
   EXPECT_EQ(admit(only, make()).entry, Entry::queued);  // in the place of the oldest
-  EXPECT_EQ(only.counters().evicted, before + 1);
-  EXPECT_EQ(admit(only, make()).entry, Entry::shed);  // once
+  EXPECT_EQ(admit(only, make()).entry, Entry::queued);
+  EXPECT_EQ(only.counters().evicted, before + 2);
+  EXPECT_EQ(admit(only, make()).entry, Entry::shed);  // until the next start
   EXPECT_EQ(only.counters().depth, 8u);
   next(only);
   admit(only, make());
   EXPECT_EQ(admit(only, make()).entry, Entry::queued);
-  EXPECT_EQ(only.counters().evicted, before + 2);
+  EXPECT_EQ(only.counters().evicted, before + 3);
   EXPECT_TRUE(only.counters().balanced());
+}
+
+TEST_F(LaneOverload, AFewNewcomersAreEnoughBetweenTwoStartsAsLongAsSomeWait) {
+  Lane& only = lane({.name = "l", .limit = 1});
+  overload(only);
+  while (only.counters().depth < Discipline{}.keep) admit(only, make());
+  next(only);
+  admit(only, make());  // in the place of the one that was started
+  for (unsigned i = 0; i < Discipline{}.newcomers; ++i) EXPECT_EQ(admit(only, make()).entry, Entry::queued);
+  EXPECT_EQ(only.view(10s).depth_max, Discipline{}.keep);
+  EXPECT_EQ(admit(only, make()).entry, Entry::shed);
+  next(only);
+  EXPECT_EQ(admit(only, make()).entry, Entry::queued);
 }
 
 TEST_F(LaneOverload, ReturnsToFirstComeFirstServedWithoutGoingBackAndForth) {
