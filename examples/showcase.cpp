@@ -143,12 +143,13 @@ void add_plain_routes(Router& app, Parts& parts) {
   const RouteOptions exempt{.criticality = Criticality::exempt};
   app.get("/health", [](const Request&) { return sluice::text("ok"); }, exempt);
   app.get("/counters", [&parts](const Request&) { return sluice::json(parts.server->counters().to_json()); }, exempt);
-  app.get("/ready",
-          [&parts](const Request&) {
-            const sluice::Readiness readiness = parts.server->ready();
-            return readiness.ready ? sluice::text("ready") : sluice::text(readiness.reason).status(503);
-          },
-          exempt);
+  app.get(
+      "/ready",
+      [&parts](const Request&) {
+        const sluice::Readiness readiness = parts.server->ready();
+        return readiness.ready ? sluice::text("ready") : sluice::text(readiness.reason).status(503);
+      },
+      exempt);
   app.get("/running", [&parts](const Request&) { return running_as_json(*parts.server); }, exempt);
   app.get("/report", [&parts](const Request&) { return sluice::json(parts.server->report().to_json()); }, exempt);
 }
