@@ -262,6 +262,7 @@ void print_overview(const Report& report, std::string& out) {
   table.row({"backend", report.backend});
   table.row({"threads", counted(report.loops, "loop") + ", " + counted(report.pool_threads, "pool thread") + ", on " +
                             counted(report.cores, "core")});
+  for (const auto& [name, threads] : report.pools) table.row({"pool " + name, counted(threads, "thread")});
   table.row({"memory", "at most " + human_bytes(report.memory_bytes_max) + " under these limits"});
   out += "sluice\n";
   table.print(out);
@@ -286,8 +287,8 @@ void print_lanes(const Report& report, std::string& out) {
   Table table{2};
   table.row({"lane", "runs on", "in flight", "reserved", "queue", "waits", "budget"});
   for (const Report::Lane& lane : report.lanes) {
-    table.row({lane.name, lane.runs, or_dash(lane.in_flight_max, grouped(lane.in_flight_max)),
-               or_dash(lane.reserved, grouped(lane.reserved)),
+    table.row({lane.name, lane.pool.empty() ? lane.runs : lane.runs + " " + lane.pool,
+               or_dash(lane.in_flight_max, grouped(lane.in_flight_max)), or_dash(lane.reserved, grouped(lane.reserved)),
                or_dash(lane.queue_depth_max, grouped(lane.queue_depth_max)),
                or_dash(lane.queue_timeout_ms, human_milliseconds(lane.queue_timeout_ms)),
                or_dash(lane.budget_ms, human_milliseconds(lane.budget_ms))});

@@ -243,6 +243,18 @@ TEST(ReportText, IsAlignedAndNamesEveryUnit) {
             "  * One loop on two cores.\n");
 }
 
+TEST(ReportText, NamesPoolsAndWhoUsesThem) {
+  Report report = sample_report();
+  report.pools = {{"cpu", 2}};
+  report.lanes.push_back({"/thumb", "pool", 2, 0, 64, 62, 250, "cpu"});
+  const std::string text = report.to_text();
+  EXPECT_NE(text.find("  pool cpu      2 threads\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("/thumb       pool cpu"), std::string::npos) << text;
+  const Json json{report.to_json()};
+  EXPECT_EQ(json.number("/pools/cpu"), 2U);
+  EXPECT_EQ(json.text("/lanes/2/pool"), "cpu");
+}
+
 TEST(ReportText, LeavesOutWhatIsEmpty) {
   const std::string text = Report{}.to_text();
   EXPECT_EQ(text.find("\nlimits"), std::string::npos);
