@@ -38,7 +38,7 @@ struct AdaptiveLimit {
 /// A token bucket: so many requests a second, and so many at once after a pause; what is above is answered 429.
 struct RateLimit {
   double per_second = 0;  // above 0, up to 1e9
-  std::uint32_t burst = 1;  // at least 1
+  std::uint32_t burst = 1;  // at least 1; at that pace, no more than seven days' worth
 };
 
 /// Why a request was refused before it started.

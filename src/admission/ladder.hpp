@@ -3,6 +3,7 @@
 // when that is too much it turns from answering at once to making the sender wait. Pure numbers; one loop's.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -35,7 +36,8 @@ class Ladder {
   Rung observe(const Window& seen) noexcept {
     // Where most answers are refusals, the loop's time is theirs, system calls included.
     if (seen.busy > base::Duration{0} && seen.refusals >= 50 && 2 * seen.refusals >= seen.answers) {
-      const base::Duration each = seen.busy / static_cast<std::int64_t>(seen.answers);
+      // Refusals held back are counted here and answered in a later window, or never.
+      const base::Duration each = seen.busy / static_cast<std::int64_t>(std::max(seen.answers, seen.refusals));
       cost_ = cost_ + (each - cost_) / 4;
     }
     if (seen.length <= base::Duration{0}) return rung();

@@ -61,6 +61,8 @@ class LaneOf {
   /// `owner` below the number given at construction; the last one is shared by all threads.
   Tally& tally(std::size_t owner) noexcept { return tallies_[owner]; }
   Tally& shared_tally() noexcept { return tallies_.back(); }
+  /// Before serving: somebody will ask for so much time. The longest counts for when the lane is overloaded.
+  void expect(base::Duration budget) noexcept { budget_ = std::max(budget_, budget); }
   bool counts_clients() const noexcept { return settings_.client_share > 0; }
 
   /// Any thread, no lock: what the gate needs, a moment old at most.
@@ -211,6 +213,7 @@ class LaneOf {
 
   const Settings settings_;
   LaneGroupOf<Sync>* group_ = nullptr;
+  base::Duration budget_{0};
   std::vector<Tally> tallies_;
 
   // Under the group's lock.

@@ -170,7 +170,9 @@ class LaneGroupOf {
     LaneView view = lane.view(budget, arrival.criticality);
     view.can_start = view.ahead == 0 && may_start(lane);
     if (const auto reason = judge(view, arrival)) return {Entry::shed, *reason};
-    if (lane.counts_clients() && lane.client_over_share(job.client)) return {Entry::shed, ShedReason::client_share};
+    const bool exempt = arrival.criticality == Criticality::exempt;
+    if (lane.counts_clients() && !exempt && lane.client_over_share(job.client))
+      return {Entry::shed, ShedReason::client_share};
     const bool starts_here = view.can_start && workers_ == 0;
     const bool full = view.depth >= view.depth_max;
     if (!starts_here && full && !make_room(lane, arrival.criticality, now, dead) &&
@@ -181,7 +183,8 @@ class LaneGroupOf {
     job.rank = static_cast<std::uint8_t>(arrival.criticality);
     job.immediate = view.can_start;
     job.arrived = now;
-    lane.wait_ = view.queue_timeout;
+    // A lane's discipline does not depend on the patience of one client, or of one of several routes.
+    lane.wait_ = lane.budget_ == base::Duration{0} ? view.queue_timeout : lane.queue_timeout(lane.gap(), lane.budget_);
     job.queue_deadline = std::min(now + view.queue_timeout, job.deadline);
     if (lane.counts_clients()) lane.clients_.add(job.client);
     lane.shared_tally().queued.add();

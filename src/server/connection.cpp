@@ -55,6 +55,7 @@ void Connection::pump() {
   }
   const bool unfinished = state_ == State::head || state_ == State::body || state_ == State::discard;
   if (input_ended && unfinished) end_after_output();  // the FIN came while an earlier request was being handled
+  if (input_ended && state_ == State::idle && kept_.empty()) end_after_output();  // what was kept has been answered
   update_reading();
 }
 
@@ -360,7 +361,9 @@ bool Connection::handling_timed_out(TimePoint now) {
 void Connection::end_unstarted(Claim outcome) {
   Exchange& x = *exchange_;
   if (x.claim.load(std::memory_order_acquire) == Claim::granted) {
-    // Its node is in the mailbox: the permit is passed on and the exchange freed when it arrives.
+    // Its node is in the mailbox: the permit is passed on and the exchange freed when it arrives. User code, as on_shed
+    // is, waits until then too.
+    if (x.route->options.on_shed && !shard_->draining()) return;
     admission::LaneGroup::count_dead_grant(x, outcome);
     answer_claimed(x);
     return;
@@ -478,6 +481,8 @@ void Connection::drain_out() {
   if (state_ == State::handling) {
     const Claim claim = exchange_->claim.load(std::memory_order_acquire);
     if (claim == Claim::queued || claim == Claim::granted) end_unstarted(Claim::shed);
+    else if (claim == Claim::expired || claim == Claim::shed)
+      answer_claimed(*exchange_);  // its node is on its way here
   }
   if (state_ == State::refusing) answer_shed(exchange_->refused, false);
   if (state_ == State::closing && !out.empty()) {  // one last write, then the end

@@ -54,6 +54,7 @@ void Core::build_lanes() {
     route.body_bytes_max = route.options.body_bytes_max.value_or(options_.limits.body_bytes_max);
     if (route.body_bytes_max == 0) fail("route " + route.pattern + ": body_bytes_max must be above 0");
     route.lane = &lane_for(route);
+    route.lane->expect(route.options.budget);
     route.pool = pool_of(*route.lane);
     if (route.options.rate_limit) route.rate_limiter = &rate_limiters_.emplace_back(*route.options.rate_limit);
   }
@@ -111,6 +112,12 @@ admission::Lane& Core::lane_for(const Route& route) {
 
 admission::Lane& Core::make_lane(std::string name, const LaneOptions& options, Runs runs) {
   const bool blocks = runs == Runs::on_pool;
+  if (runs == Runs::on_loop && (options.in_flight_max || options.queue_timeout || options.reserved != 0 ||
+                                options.adaptive_limit || options.client_share || options.readiness)) {
+    fail("lane " + name +
+         ": in_flight_max, queue_timeout, reserved, adaptive_limit, client_share and readiness have no " +
+         "effect on the loop; wrap its handlers in blocking()");
+  }
   if (!blocks && !options.pool.empty()) fail("lane " + name + ": pool is for blocking routes");
   NamedPool* const pool = blocks ? find_pool(options.pool) : nullptr;
   if (blocks && pool == nullptr)
@@ -128,6 +135,11 @@ admission::Lane& Core::make_lane(std::string name, const LaneOptions& options, R
   const std::uint32_t pool_share = blocks && pool->lanes <= 1 ? threads : std::max(1u, threads * 3 / 4);
   settings.limit = options.in_flight_max.value_or(blocks ? pool_share : options_.limits.connections_max);
   if (settings.adaptive) settings.limit = std::clamp(settings.limit, settings.adaptive->min, settings.adaptive->max);
+  constexpr std::uint32_t permits_max = 1u << 24;
+  if (settings.limit_max() > permits_max) {
+    fail("lane " + settings.name + ": in_flight_max and adaptive_limit.max must not be above " +
+         std::to_string(permits_max));
+  }
   if (blocks && settings.limit_max() > threads) {
     fail("lane " + settings.name + ": " + (settings.adaptive ? "adaptive_limit.max " : "in_flight_max ") +
          std::to_string(settings.limit_max()) + " exceeds the " + std::to_string(threads) + " threads of its pool");

@@ -47,7 +47,7 @@ void Connection::dispatch() {
   tally.received.add_owned();
   const admission::ArrivalView arrival = arrival_view();
   for_exempt_ = arrival.criticality == Criticality::exempt;
-  if (route.rate_limiter != nullptr && !route.rate_limiter->take(shard_->now())) {
+  if (route.rate_limiter != nullptr && !admission::judge(arrival) && !route.rate_limiter->take(shard_->now())) {
     shed(ShedReason::rate_limited, false);
     return;
   }
@@ -104,9 +104,12 @@ std::uint64_t Connection::client_of(Exchange& x) const {
   const Core& core = shard_->core();
   std::string client;
   if (core.options().client_key) {
+    shard_->guard().enter(*x.route);
     try {
       client = core.options().client_key(x.request());
+      shard_->guard().leave();
     } catch (...) {
+      shard_->guard().leave();
       client.clear();
       core.log(LogEvent::Level::error, "client_key_threw", x.route->pattern, {});
     }

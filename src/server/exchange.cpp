@@ -248,6 +248,7 @@ void Exchange::end_handle(bool answered) noexcept {
 void Exchange::send_home() noexcept { home_->post(*this); }
 
 void Exchange::send_home_unstarted() noexcept {
+  const std::shared_ptr<void> kept = home_->keep();  // another loop's, perhaps, and it may end while we are in the post
   life_.post_unstarted();
   home_->post(*this);
 }
@@ -317,10 +318,13 @@ void Exchange::run_in_place() noexcept {
 Response* Exchange::degraded(ShedReason reason) noexcept {
   if (!route->options.on_shed) return nullptr;
   std::string keeper;
+  home_->guard().enter(*route);
   try {
     store(route->options.on_shed(request_, reason));
+    home_->guard().leave();
     return &response_;
   } catch (...) {
+    home_->guard().leave();
     home_->core().log(LogEvent::Level::error, "on_shed_threw", route->pattern,
                       text_of(std::current_exception(), keeper));
     return nullptr;

@@ -33,6 +33,10 @@ void check(const RouteOptions& options, const std::string& name) {
     const RateLimit& rate = *options.rate_limit;
     if (!(rate.per_second > 0 && rate.per_second <= 1e9)) fail("rate_limit.per_second must be above 0, up to 1e9");
     if (rate.burst == 0) fail("rate_limit.burst must be above 0");
+    constexpr double longest_s = 7 * 24 * 3600;  // no wait of ours is longer
+    if (rate.per_second * longest_s < 1 || rate.burst / rate.per_second > longest_s) {
+      fail("rate_limit: a burst must be over within seven days");
+    }
   }
   const bool own = options.in_flight_max || options.queue_depth_max || options.queue_timeout || options.reserved ||
                    options.adaptive_limit || options.client_share || options.readiness || !options.pool.empty();

@@ -218,10 +218,13 @@ void Shard::abandon(Exchange& x) noexcept {
         free(x);
         return;
       }
-      break;  // a worker has it by now
+      // A worker has it by now; or a permit came free and it is on its way here.
+      if (x.claim.load(std::memory_order_acquire) != Claim::granted) break;
+      [[fallthrough]];
     case Claim::granted:
       admission::LaneGroup::count_dead_grant(x, Claim::cancelled);  // its node frees it
       return;
+    case Claim::idle: free(x); return;  // there was no memory to hand it over
     default: break;
   }
   if (draining_) counts_.drain_cut.add_owned();
@@ -368,7 +371,8 @@ void Shard::ladder_window() noexcept {
   const bool pause = rung == admission::Rung::pause_accept && (accept_holds_ & refusing) == 0 && !draining_;
   if (pause) counts_.accepts_paused.add_owned();
   hold_accepting(refusing, pause);
-  const bool quiet = refusals == window_.refusals && (rung == admission::Rung::answer || ladder_.held());
+  const bool quiet = refusals == window_.refusals && (rung == admission::Rung::answer || ladder_.held()) &&
+                     (accept_holds_ & refusing) == 0;
   window_ = {now(), cpu, answers, refusals};
   if (!quiet) loop_->timers().arm(ladder_timer_, now() + admission::Ladder::window);
 }
@@ -414,7 +418,7 @@ std::size_t Shard::undelivered() noexcept {
   connections_.for_each_in_use([&](Connection& connection) {
     if (connection.state() != Connection::State::handling) return;
     const Claim claim = connection.exchange()->claim.load(std::memory_order_acquire);
-    count += claim == Claim::responded || claim == Claim::raised || claim == Claim::expired;
+    count += claim == Claim::responded || claim == Claim::raised || claim == Claim::expired || claim == Claim::shed;
   });
   return count;
 }

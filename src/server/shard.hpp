@@ -116,6 +116,7 @@ class Shard {
   /// A request was refused at a gate. How that is to be told is the ladder's to say.
   void note_refusal() noexcept;
   admission::Ladder& ladder() noexcept { return ladder_; }
+  LoopGuard& guard() noexcept { return guard_; }
   /// Whether a refusal may be held back: not where connections are short.
   bool may_hold_refusals() const noexcept {
     return ladder_.rung() >= admission::Rung::delay && !draining_ && connections_.in_use() * 5 < connections_max_ * 4;

@@ -37,6 +37,15 @@ TEST(Ladder, LearnsTheCostWhereMostAnswersAreRefusals) {
   EXPECT_NEAR(static_cast<double>(ladder.cost().count()), 10'000, 50);
 }
 
+TEST(Ladder, RefusalsHeldBackAreNotTakenForDear) {
+  Ladder ladder;
+  ladder.observe({.length = Ladder::window, .busy = 5ms, .answers = 0, .refusals = 1000});
+  EXPECT_LE(ladder.cost(), 5us);
+  ladder.observe({.length = Ladder::window, .busy = 5ms, .answers = 1, .refusals = 1000});
+  EXPECT_LE(ladder.cost(), 5us);
+  EXPECT_EQ(ladder.rung(), Rung::answer);
+}
+
 TEST(Ladder, OnlyWhoKeepsBeingRefusedIsNotReadForAWhile) {
   Ladder ladder;
   EXPECT_FALSE(ladder.rests(255));
