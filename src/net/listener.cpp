@@ -25,10 +25,11 @@ base::Fd new_socket(int family) noexcept {
   return base::Fd{::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
 }
 
-bool switch_on(int fd, int level, int option) noexcept {
-  const int on = 1;
-  return ::setsockopt(fd, level, option, &on, sizeof on) == 0;
+bool set_option(int fd, int level, int option, int value) noexcept {
+  return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
+
+bool switch_on(int fd, int level, int option) noexcept { return set_option(fd, level, option, 1); }
 
 enum class Occupant { nothing, dead_socket, live_socket, other_file };
 
@@ -102,7 +103,9 @@ std::optional<Error> Listener::add_tcp(bool first, const ListenOptions& options)
   base::Fd fd = new_socket(address_.family());
   if (!fd) return failure(errno, "cannot make a socket for", address_);
   const bool several = options.loops > 1;
-  bool good = switch_on(fd.get(), SOL_SOCKET, SO_REUSEADDR) && switch_on(fd.get(), IPPROTO_TCP, TCP_NODELAY);
+  // What holds for a connection it inherits from here: no call for each.
+  bool good = switch_on(fd.get(), SOL_SOCKET, SO_REUSEADDR) && switch_on(fd.get(), IPPROTO_TCP, TCP_NODELAY) &&
+              set_option(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent_bytes_max);
   if (address_.family() == AF_INET6) good = good && switch_on(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY);
   if (!first) good = good && switch_on(fd.get(), SOL_SOCKET, SO_REUSEPORT);
   if (!good) return failure(errno, "cannot set the options of a socket for", address_);

@@ -26,6 +26,10 @@ struct ListenOptions {
 /// Bound and listening while it lives.
 class Listener {
  public:
+  /// What the kernel takes of a connection's output beyond what it has sent. Else it takes megabytes: an answer whose
+  /// client does not read would be out of our hands, its memory the kernel's, and no write would ever stall.
+  static constexpr int unsent_bytes_max = 128 * 1024;
+
   /// Errors: the errno of the call that failed; EADDRINUSE also for a port another reuseport server has, and for a
   ///         path where something else than a dead socket is.
   [[nodiscard]] static std::expected<Listener, Error> open(const Address& address, const ListenOptions& options);

@@ -26,7 +26,9 @@ using detail::Shard;
 
 Peer peer_of_socket(int fd) {
   Peer peer;
-  peer.address = net::peer_address(fd).to_string();
+  const net::Address address = net::peer_address(fd);
+  peer.address = address.to_string();
+  if (!address.is_unix()) return peer;  // nobody vouches for it, and to ask is a system call
   if (const auto credentials = net::peer_credentials(fd)) {
     peer.process_id = static_cast<std::uint32_t>(credentials->process);
     peer.user_id = credentials->user;

@@ -118,10 +118,28 @@ TEST(Listener, AcceptedSocketsInheritNoDelayAndKnowTheirPeer) {
   const Fd served = accepted(listener->fd(0));
   ASSERT_TRUE(served);
   EXPECT_EQ(option(served.get(), IPPROTO_TCP, TCP_NODELAY), 1);
+  EXPECT_EQ(option(served.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT), Listener::unsent_bytes_max);
   EXPECT_EQ(option(listener->fd(0), SOL_SOCKET, SO_REUSEPORT), 0);
   EXPECT_EQ(peer_address(served.get()).to_string(), local_address(client.get()).to_string());
   EXPECT_FALSE(peer_credentials(served.get()));
   EXPECT_EQ(peer_address(-1).to_string(), "unknown");
+}
+
+TEST(Listener, TheKernelTakesLittleForAClientThatDoesNotRead) {
+  const auto listener = Listener::open(address("127.0.0.1:0"), {});
+  ASSERT_TRUE(listener);
+  const Fd client = connected(listener->address());
+  const Fd served = accepted(listener->fd(0));
+  ASSERT_TRUE(served);
+  const int received_max = option(client.get(), SOL_SOCKET, SO_RCVBUF);
+  const std::string piece(64 * 1024, 'x');
+  std::size_t taken = 0;
+  for (ssize_t count = 1; count > 0 && taken < (std::size_t{64} << 20);) {
+    count = ::send(served.get(), piece.data(), piece.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count > 0) taken += static_cast<std::size_t>(count);
+  }
+  // What is on the client's side, what may wait unsent on ours, and the segment that crossed the line.
+  EXPECT_LE(taken, static_cast<std::size_t>(received_max + Listener::unsent_bytes_max + 2 * 65'536));
 }
 
 TEST(Listener, KeepsIpv6Apart) {
