@@ -17,30 +17,31 @@ namespace sluice::net {
 
 /// What the loop calls. All on the loop's thread, none of them re-entered, all noexcept.
 template <class P>
-concept Protocol =
-    requires(P protocol, Stream& stream, std::span<char> bytes, std::size_t count, int number, MailNode& node) {
-      { protocol.opened(number) } noexcept -> std::same_as<Stream*>;  // a descriptor; null: the loop closes it
-      { protocol.input(stream, bytes) } noexcept;       // the bytes are free to be changed, and die on return
-      { protocol.input_ended(stream) } noexcept;        // FIN
-      { protocol.failed(stream, number) } noexcept;     // errno; nothing more comes or goes: close it
-      { protocol.wrote(stream, count) } noexcept;       // progress
-      { protocol.drained(stream) } noexcept;            // `out` became empty and all of it was taken
-      { protocol.output_shut(stream) } noexcept;        // after shutdown_after_flush
-      { protocol.expired(stream) } noexcept;            // the stream's timer; it is disarmed
-      { protocol.posted(node) } noexcept;
-      {
-        protocol.closed(stream)
-      } noexcept;             // the last one: the descriptor is closed, give the slot back;
+concept Protocol = requires(P protocol, Stream& stream, std::span<char> bytes, std::size_t count, int number,
+                            MailNode& node) {
+  { protocol.opened(number) } noexcept -> std::same_as<Stream*>;  // a descriptor; null: the loop closes it
+  { protocol.input(stream, bytes) } noexcept;       // the bytes are free to be changed, and die on return
+  { protocol.input_ended(stream) } noexcept;        // FIN
+  { protocol.failed(stream, number) } noexcept;     // errno; nothing more comes or goes: close it
+  { protocol.wrote(stream, count) } noexcept;       // progress
+  { protocol.drained(stream) } noexcept;            // `out` became empty and all of it was taken
+  { protocol.output_shut(stream) } noexcept;        // after shutdown_after_flush
+  { protocol.expired(stream) } noexcept;            // the stream's timer; it is disarmed
+  { protocol.posted(node) } noexcept;
+  {
+    protocol.closed(stream)
+  } noexcept;             // the last one: the descriptor is closed, give the slot back;
                                                     // the object itself stays alive
-      { protocol.turn_ended() } noexcept -> std::same_as<bool>;  // before the last flush; true: has work left
-      { protocol.find(stream.slot, stream.generation) } noexcept -> std::same_as<Stream*>;
-      { protocol.accept_paused(number) } noexcept;      // errno; accepting goes on by itself
+  { protocol.turn_ended() } noexcept -> std::same_as<bool>;  // before the last flush; true: has work left
+  { protocol.find(stream.slot, stream.generation) } noexcept -> std::same_as<Stream*>;
+  { protocol.accept_paused(number) } noexcept;      // errno; accepting goes on by itself
   // Optional: protocol.timer_fired(TimerNode&) noexcept, for nodes of TimerKind::protocol;
   //           protocol.started(stream) noexcept, after opened(): from here on timers and wishes are heard;
   //           protocol.connected(stream) noexcept, after connect(): bytes may be sent and come;
   //           protocol.writing(stream) noexcept, right before a write of the stream's output;
+  //           protocol.has_work() noexcept -> bool, after the last flush, whose calls may have left something to do;
   //           protocol.next_wake() noexcept -> TimePoint: run a turn then, finer than the timers' tick.
-    };
+};
 
 template <class IoType, class ProtocolType>
 class Loop final : public LoopBase {
@@ -75,6 +76,7 @@ class Loop final : public LoopBase {
     timers_.expire(now_, expiries_max, [this](TimerNode& node) { fired(node); });
     left_over_ = protocol_.turn_ended();
     flush();
+    if constexpr (requires { protocol_.has_work(); }) left_over_ = protocol_.has_work();
     release_closed();
     record_lag();
     asleep_ = !has_work() && mailbox_.prepare_sleep();

@@ -144,7 +144,7 @@ bool Shard::turn_ended() noexcept {
   counts_.bytes_buffered.set_owned(bytes);
   relief_.turn_ended(*this, bytes, (accept_holds_ & full) != 0);
   quit_if_drained();
-  return !ready_.empty() || !stops_.empty();
+  return has_work();
 }
 
 // Each waiting connection gets one go; what has more comes to the tail, for the next turn.

@@ -68,6 +68,7 @@ class Shard {
   void posted(net::MailNode& node) noexcept;
   void closed(net::Stream& stream) noexcept;
   bool turn_ended() noexcept;
+  bool has_work() const noexcept { return !ready_.empty() || !stops_.empty(); }
   net::Stream* find(std::uint32_t slot, std::uint32_t generation) noexcept;
   void accept_paused(int reason) noexcept;
   void timer_fired(net::TimerNode& node) noexcept;

@@ -93,6 +93,17 @@ TEST_F(Connections, LongPipelineDoesNotKeepOthersWaiting) {
   EXPECT_LE(place, 16);
 }
 
+TEST_F(Connections, RequestsBehindALargeAnswerAreAnsweredAsSoonAsItIsSent) {
+  app.get("/big", [](const Request&) { return text(std::string(65'536, 'b')); });
+  serve();  // the net takes an answer in one write, which may be the last thing its turn does
+  std::string pipeline;
+  for (int i = 0; i < 6; ++i) pipeline += "GET /big HTTP/1.1\r\nHost: h\r\n\r\n";
+  Talker& talker = client();
+  for (int i = 0; i < 5; ++i) talker.say("", "GET");
+  talker.say(pipeline, "GET");
+  EXPECT_EQ(talker.answer(5, 1s).body.size(), 65'536u);
+}
+
 TEST_F(Connections, ReadingPausesAtTheBoundAndGoesOn) {
   options.limits.head_bytes_max = options.limits.pipelined_bytes_max = 1024;
   options.limits.target_bytes_max = 512;
