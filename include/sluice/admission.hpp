@@ -95,6 +95,14 @@ struct RouteOptions {
   std::optional<RateLimit> rate_limit{};
   /// Largest body accepted, in bytes; more is answered 413. Unset: the server's.
   std::optional<std::uint64_t> body_bytes_max{};
+  /// The handler starts when the head is there and reads the body itself: Request::body_reader(). The budget begins
+  /// with the head then, and holds for the body too. For handlers that answer later or run on the pool.
+  bool stream_body = false;
+  /// Asked about a request that announces its body and waits (`Expect: 100-continue`), before the body is invited.
+  /// A Response refuses it: it is sent, the body is not read, the connection ends. nullopt: go on. A handler that
+  /// streams the body may decide later as well: the body is invited by its first read.
+  ///   Thread: the request's loop; must not block. Errors: if it throws, the client gets 500.
+  std::function<std::optional<Response>(const Request&)> on_expect{};
   /// Name of a shared lane declared with Router::lane; what belongs to a lane must then stay unset here.
   std::string lane{};
   /// Gives a degraded answer (from a cache, say) in place of the 503 of a request that was read and not started.

@@ -24,7 +24,10 @@ enum class Sent : std::uint8_t {
   used_up,   // this handle was used, moved from or never valid
 };
 
+class BodyReader;
 class Responder;
+class ResponseWriter;
+struct StreamOptions;
 
 namespace detail {
 /// Any thread. One pin on an exchange; nulls itself atomically, so that misuse from two threads is harmless.
@@ -46,6 +49,7 @@ class Handle {
 
  private:
   friend class Exchange;
+  friend class sluice::BodyReader;
   friend class sluice::Responder;
   explicit Handle(Exchange* exchange) noexcept : exchange_{exchange} {}
   static void drop(Exchange* exchange) noexcept;
@@ -93,6 +97,15 @@ class Responder {
   Sent raise(Problem problem) noexcept { return detail::fail(handle_, std::move(problem)); }
   /// Fails the request with 500 (or with the Problem inside); the text goes to the log hook only.
   Sent raise(std::exception_ptr error) noexcept { return detail::fail(handle_, std::move(error)); }
+
+  /// Answers with a body that is yet to be written, and uses up this responder: the head is on its way, and is the
+  /// request's one outcome. Include <sluice/stream.hpp>.
+  ///   Lifetime: takes ownership of `head`, which must have no body.
+  ///   Errors:   std::invalid_argument for a head with a body, or with a status that has none (204, 205, 304); then
+  ///             this responder can still answer. Too late: the writer is closed() from the start.
+  ///   Cost:     one allocation; off the loop one mailbox post for each burst of writes.
+  ResponseWriter stream(Response head, const StreamOptions& options) &&;
+  ResponseWriter stream(Response head) &&;
 
   /// Two handles in place of one; the first to be used decides.
   std::pair<Respond, Raise> split() &&;

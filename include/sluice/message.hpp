@@ -23,6 +23,8 @@
 
 namespace sluice {
 
+class BodyReader;
+
 namespace detail {
 class Exchange;
 struct ResponseAccess;
@@ -127,8 +129,11 @@ class Request {
   /// Fields in the order received; `index` below header_count().
   HeaderView header_at(std::size_t index) const noexcept;
 
-  /// The whole body, already read and, if it came chunked, decoded.
+  /// The whole body, already read and, if it came chunked, decoded. Empty on a route that streams it.
   std::string_view body() const noexcept;
+  /// The body as it arrives; include <sluice/stream.hpp>. Once per request.
+  ///   Errors: std::logic_error the second time.
+  BodyReader body_reader() const;
 
   /// A path parameter, percent-decoded; empty if the route has none of that name.
   std::string_view param(std::string_view name) const noexcept;

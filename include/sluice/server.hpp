@@ -38,6 +38,7 @@ struct Limits {
   std::chrono::milliseconds body_timeout{60'000};  // the whole body, absolute
   std::uint32_t body_rate_min = 240;               // bytes per second, judged after body_grace
   std::chrono::milliseconds body_grace{5'000};
+  std::uint32_t body_window_bytes = 64 * 1024;     // of a streamed body, read ahead of its reader
   std::chrono::milliseconds idle_timeout{60'000};  // keep-alive connection without a request
   std::chrono::milliseconds write_timeout{10'000}; // response bytes waiting and none taken
   std::uint32_t output_high_water = 64 * 1024;     // bytes; no further pipelined request is parsed above it

@@ -9,4 +9,5 @@
 #include <sluice/problem.hpp>
 #include <sluice/router.hpp>
 #include <sluice/server.hpp>
+#include <sluice/stream.hpp>
 #include <sluice/value.hpp>

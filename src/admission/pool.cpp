@@ -6,6 +6,13 @@ namespace {
 // Which pool the calling thread works for: an identity to compare with, never a way to reach it.
 [[gnu::tls_model("initial-exec")]] constinit thread_local const Pool* working_for = nullptr;
 
+// The seat of a worker whose host parks handlers.
+struct Place {
+  WorkerHost* host = nullptr;
+  int worker = -1;
+};
+[[gnu::tls_model("initial-exec")]] constinit thread_local Place parked_at{};
+
 }  // namespace
 
 ThreadHost::ThreadHost(unsigned workers) {
@@ -25,6 +32,18 @@ void ThreadHost::join() noexcept {
   for (auto& seat : seats_) {
     if (seat->thread.joinable()) seat->thread.join();
   }
+}
+
+Parking::Parking() noexcept : host_{parked_at.host}, worker_{parked_at.worker} {}
+
+void Parking::wait() noexcept {
+  if (host_ != nullptr) host_->park_handler(worker_);
+  else token_.acquire();
+}
+
+void Parking::wake() noexcept {
+  if (host_ != nullptr) host_->unpark(worker_);
+  else token_.release();
 }
 
 Pool::Pool(const base::Clock& clock, unsigned workers, WorkerHost& host)
@@ -56,6 +75,7 @@ bool Pool::on_worker_thread() const noexcept { return working_for == this; }
 
 void Pool::work(int worker) noexcept {
   working_for = this;
+  parked_at = host_.parks_handlers() ? Place{&host_, worker} : Place{};
   Job* job = nullptr;
   for (;;) {
     if (job == nullptr) {

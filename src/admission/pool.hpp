@@ -24,6 +24,28 @@ class WorkerHost {
   virtual void unpark(int worker) noexcept = 0;
   /// Waits until every body has returned.
   virtual void join() noexcept = 0;
+  /// Whether a handler that waits on a worker must do it here: where time is not real, nothing else would let it pass.
+  virtual bool parks_handlers() const noexcept { return false; }
+  /// Only then: as park, from inside a handler.
+  virtual void park_handler(int worker) noexcept { park(worker); }
+};
+
+/// Where the thread that makes it waits inside a handler, a worker's or any other. Lives on its stack.
+class Parking {
+ public:
+  Parking() noexcept;
+  Parking(const Parking&) = delete;
+  Parking& operator=(const Parking&) = delete;
+
+  /// Returns after wake(), and perhaps before: look again.
+  void wait() noexcept;
+  /// Any thread; once per Parking, and before the one that waits can have left it.
+  void wake() noexcept;
+
+ private:
+  WorkerHost* host_ = nullptr;  // only if it parks handlers
+  int worker_ = -1;
+  std::binary_semaphore token_{0};
 };
 
 /// Real threads.

@@ -33,20 +33,27 @@ enum class ChunkedDecoder::Fault : std::uint8_t {
 
 ChunkedDecoder::Step ChunkedDecoder::next(std::string_view in) noexcept {
   std::size_t at = 0;
+  std::size_t trailer_at = state_ >= State::trailer_start ? 0 : in.size();
   while (state_ < State::done) {
-    if (at == in.size()) return {.kind = Step::Kind::need_more, .consumed = at};
+    if (at == in.size()) {
+      return {.kind = Step::Kind::need_more, .consumed = at, .data = {}, .trailer = in.substr(trailer_at)};
+    }
     if (state_ == State::data) {
       const std::uint64_t size = std::min<std::uint64_t>(remaining_, in.size() - at);
       remaining_ -= size;
       if (remaining_ == 0) state_ = State::data_carriage_return;
       const std::string_view data = in.substr(at, static_cast<std::size_t>(size));
-      return {.kind = Step::Kind::data, .consumed = at + data.size(), .data = data};
+      return {.kind = Step::Kind::data, .consumed = at + data.size(), .data = data, .trailer = {}};
     }
     if (!take(in[at])) break;
     ++at;
+    if (state_ == State::trailer_start) trailer_at = std::min(trailer_at, at);
   }
-  if (state_ == State::done) return {.kind = Step::Kind::done, .consumed = at};
-  return {.kind = Step::Kind::rejected, .consumed = at, .data = {}, .reject = reject()};
+  if (state_ == State::done) {
+    trailer_at = std::min(trailer_at, at);
+    return {.kind = Step::Kind::done, .consumed = at, .data = {}, .trailer = in.substr(trailer_at, at - trailer_at)};
+  }
+  return {.kind = Step::Kind::rejected, .consumed = at, .data = {}, .trailer = {}, .reject = reject()};
 }
 
 bool ChunkedDecoder::take(char c) noexcept {

@@ -19,7 +19,7 @@ inline constexpr std::uint32_t chunk_extension_bytes_max = 4 * 1024;  // per mes
 inline constexpr std::uint32_t trailer_bytes_max = 8 * 1024;  // more is 431
 inline constexpr std::uint32_t trailer_fields_max = 64;  // more is 431
 
-/// A strict, resumable decoder. Trailer fields are checked like header fields and then dropped.
+/// A strict, resumable decoder. Trailer fields are checked like header fields.
 ///   Source: RFC 9112 7.1.
 class ChunkedDecoder {
  public:
@@ -28,6 +28,7 @@ class ChunkedDecoder {
     Kind kind = Kind::need_more;
     std::size_t consumed = 0;  // bytes of `in` used up, `data` included; all of it for need_more
     std::string_view data{};  // part of `in`; never empty for Kind::data
+    std::string_view trailer{};  // part of `in`: what of the trailer section was used up, its line ends included
     Reject reject{};
   };
 

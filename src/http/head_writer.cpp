@@ -101,10 +101,12 @@ constexpr auto digit_pairs = make_digit_pairs();
 
 constexpr std::string_view type_name = "Content-Type: ";
 constexpr std::string_view length_name = "Content-Length: ";
+constexpr std::string_view chunked_line = "Transfer-Encoding: chunked\r\n";
 constexpr std::string_view close_line = "Connection: close\r\n";
 constexpr std::string_view keep_alive_line = "Connection: keep-alive\r\n";
 constexpr std::size_t status_line_max = 48;  // the longest in the table has 47 bytes
 constexpr std::size_t decimal_max = 20;
+static_assert(chunked_line.size() <= length_name.size() + decimal_max + 2, "head_bound counts the one or the other");
 
 inline char* put(char* out, std::string_view text) noexcept {
   if (text.empty()) return out;  // its pointer may be null, which memcpy must not see
@@ -166,7 +168,9 @@ char* write_head(char* out, const ResponseHead& head, const DateLine& date) noex
     out = put(out, head.content_type);
     out = put(out, "\r\n");
   }
-  if (head.length && may_have_length(head.status)) {
+  if (head.chunked) {
+    out = put(out, chunked_line);
+  } else if (head.length && may_have_length(head.status)) {
     out = put(out, length_name);
     out = write_decimal(out, head.content_length);
     out = put(out, "\r\n");

@@ -21,6 +21,7 @@ struct ResponseHead {
   std::uint64_t content_length = 0;
   Connection connection = Connection::implicit;
   bool length = true;  // write Content-Length; not done for 1xx, 204 and 304 in any case
+  bool chunked = false;  // write Transfer-Encoding in its place
 };
 
 /// The most bytes write_head can write for it.

@@ -51,9 +51,11 @@ struct RetryFields {
 
 bool Connection::head_only() const noexcept { return exchange_ != nullptr && exchange_->guard.is_head(); }
 
-bool Connection::must_close() const noexcept {
+bool Connection::is_last_request() const noexcept {
   return exchange_->head.close || shard_->draining() || (input_ended && kept_.empty());
 }
+
+bool Connection::must_close() const noexcept { return is_last_request() || rest_of_body() == Rest::large; }
 
 void Connection::write_head(const http::ResponseHead& head, std::string_view small_body) {
   base::BlockPool& blocks = shard_->blocks();
@@ -118,16 +120,18 @@ void Connection::write_fixed(int status, std::string_view fields, bool close) {
 
 void Connection::sent_answer() noexcept {
   shard_->counts().responses.add_owned();
-  if (write_deadline_ == base::never) {
-    write_deadline_ = shard_->now() + shard_->limits().write_timeout;
-    arm();
-  }
-  shard_->loop().touch(*this);
+  expect_progress();
 }
 
-void Connection::leave_exchange(bool close) noexcept {
-  exchange_ = nullptr;  // still the shard's; whoever delivered it frees it
-  if (close) begin_closing();
+void Connection::leave_exchange(bool close) {
+  const Rest rest = rest_of_body();
+  Exchange& answered = *std::exchange(exchange_, nullptr);  // still the shard's; whoever delivered it frees it
+  if (answered.inflow != nullptr) {
+    answered.inflow->fail({499, "the request was answered"});
+    if (answered.call_due()) shard_->call_later(answered);
+  }
+  if (close || rest == Rest::large) begin_closing();
+  else if (rest == Rest::small) discard_rest(answered);
   else enter_idle();
 }
 
@@ -135,7 +139,8 @@ void Connection::answer_claimed(Exchange& x) {
   if (shard_->draining()) shard_->counts().drain_finished.add_owned();
   if (Response* const response = x.response()) {
     refused_in_a_row_ = 0;
-    write_response(*response);
+    if (x.outflow() != nullptr) begin_streaming(*response);
+    else write_response(*response);
     return;
   }
   const Claim outcome = x.claim.load(std::memory_order_acquire);
@@ -216,7 +221,7 @@ void Connection::shed(ShedReason reason, bool body_withheld) {
     shard_->free(x);
     return;
   }
-  if (!body_withheld && shard_->may_hold_refusals()) {
+  if (!body_withheld && x.inflow == nullptr && shard_->may_hold_refusals()) {
     tally.delayed.add_owned();
     x.refused = reason;
     x.own_head();  // the bytes it lies in end before it does
@@ -249,8 +254,8 @@ void Connection::answer_shed(ShedReason reason, bool body_withheld) {
   }
   const RetryFields fields{seconds};
   const int status = status_of(reason);
-  if (body_withheld) {
-    end_early(status, fields.view(), true);
+  if (body_withheld || exchange_->inflow != nullptr) {
+    end_early(status, fields.view(), exchange_->head.expect_continue || body_withheld);
     return;
   }
   const bool close = must_close();

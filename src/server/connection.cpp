@@ -54,6 +54,11 @@ void Connection::pump() {
     if (used == 0) break;
   }
   const bool unfinished = state_ == State::head || state_ == State::body || state_ == State::discard;
+  if (input_ended && kept_.empty() && (state_ == State::handling || state_ == State::streaming) &&
+      rest_of_body() != Rest::none) {
+    cut(false);  // the rest of this request's body will not come
+    return;
+  }
   if (input_ended && unfinished) end_after_output();  // the FIN came while an earlier request was being handled
   if (input_ended && state_ == State::idle && kept_.empty()) end_after_output();  // what was kept has been answered
   update_reading();
@@ -101,6 +106,8 @@ std::size_t Connection::process(std::span<char> bytes) {
         step = discard_body(rest);
         if (state_ == State::discard && step == rest.size()) return used + step;
         break;
+      case State::handling:
+      case State::streaming: return used + feed_body(rest);
       default: return used;
     }
     used += step;
@@ -167,7 +174,8 @@ std::size_t Connection::begin_body(std::span<char> behind) {
     dispatch();
     return 0;
   }
-  if (!expectation_met(behind)) return 0;
+  if (x.head.expect_continue && !expectation_met(behind)) return 0;
+  if (x.route->options.stream_body) return begin_streamed_body();
   if (x.route->in_place && x.head.framing == http::Framing::length && x.head.content_length <= behind.size()) {
     const auto size = static_cast<std::size_t>(x.head.content_length);
     x.body = {behind.data(), size};
@@ -266,8 +274,10 @@ TimePoint Connection::next_deadline() const noexcept {
       const bool waits = claim == Claim::queued || claim == Claim::granted;
       if (waits) first = std::min(first, exchange_->queue_deadline);
       else if (claim == Claim::running) first = std::min(first, shard_->effective_deadline(*exchange_));
+      first = std::min(first, next_rate_check());
       break;
     }
+    case State::streaming: first = std::min(first, next_rate_check()); break;
     case State::body: {
       const TimePoint judged = phase_deadline_ - shard_->limits().body_timeout + shard_->limits().body_grace;
       first = std::min({first, phase_deadline_, std::max(judged, shard_->now() + std::chrono::seconds{1})});
@@ -299,7 +309,14 @@ void Connection::timer_fired() {
   }
   bool early = false;
   switch (state_) {
-    case State::handling: early = !handling_timed_out(now); break;
+    case State::handling:
+      judge_body_rate();
+      early = !handling_timed_out(now);
+      break;
+    case State::streaming:
+      judge_body_rate();
+      early = true;
+      break;
     case State::body:
       early = now < phase_deadline_ && !body_is_slow();
       if (!early) {
@@ -354,6 +371,7 @@ bool Connection::handling_timed_out(TimePoint now) {
   if (!x.claim_running(Claim::timed_out)) return false;  // an answer is on its way
   x.request_stop();
   shard_->mark_zombie(x);
+  if (x.inflow != nullptr) fail_body({504, "the budget is spent"});
   answer_claimed(x);
   return true;
 }
@@ -382,8 +400,15 @@ void Connection::end_unstarted(Claim outcome) {
 void Connection::input_over() {
   switch (state_) {
     case State::handling:
-      if (!kept_.empty() || !shard_->core().options().half_close_cancels) return;
+    case State::streaming:
+      if (!kept_.empty()) return;
+      if (rest_of_body() != Rest::none) {
+        cut(false);  // the rest of this request's body will not come
+        return;
+      }
+      if (!shard_->core().options().half_close_cancels) return;
       exchange_->request_stop();
+      if (state_ == State::streaming) return;
       // Work that found a free permit is as good as started; only what really waits is given up.
       if (exchange_->claim.load(std::memory_order_acquire) == Claim::queued && !exchange_->immediate) cut(false);
       return;
@@ -415,6 +440,8 @@ void Connection::output_drained() {
 
 void Connection::output_progressed() noexcept {
   write_deadline_ = out.empty() ? base::never : shard_->now() + shard_->limits().write_timeout;
+  // User code is for later: this may be the middle of a flush.
+  if (state_ == State::streaming && exchange_->outflow()->progress(out.size())) shard_->call_later(*exchange_);
 }
 
 void Connection::output_closed() noexcept {
@@ -448,7 +475,8 @@ void Connection::release_exchange() noexcept { shard_->free(*std::exchange(excha
 
 void Connection::cut(bool with_reset) noexcept {
   if (state_ == State::closed) return;
-  const bool handling = state_ == State::handling;
+  const bool handling = state_ == State::handling || state_ == State::streaming;
+  if (state_ == State::streaming) with_reset = true;  // a body without its end must not look whole
   state_ = State::closed;
   kept_.clear();
   shard_->forget(*this);

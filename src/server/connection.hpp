@@ -30,6 +30,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
     body,      // the head is complete, the body is not
     discard,   // answered early; what is left of the body is thrown away
     handling,  // a handler or a queue has the request
+    streaming, // its answer's head is out, the body is being written
     refusing,  // its 503 is held back for a moment
     resting,   // refused too often: what the client sends is not read for a moment
     closing,   // the last answer is on its way out
@@ -57,6 +58,8 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   void deliver(Exchange& exchange);
   /// Goes on with bytes that were kept.
   void pump();
+  /// A body of the current exchange has moved, or its reader wants something.
+  void bodies_moved();
   /// A granted exchange has arrived: its handler starts.
   void run_on_loop();
   /// Ends the current exchange before it started: out of its queue or on the way from it.
@@ -86,6 +89,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   std::size_t read_chunked_body(std::span<char> bytes);
   std::size_t discard_body(std::span<char> bytes);
   bool expectation_met(std::span<char> behind);
+  bool expectation_refused();
   admission::ArrivalView arrival_view() const noexcept;
   void dispatch();
   void admit(const admission::ArrivalView& arrival);
@@ -94,6 +98,24 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   bool handling_timed_out(base::TimePoint now);
   bool body_is_slow() const noexcept;
   void keep(std::span<const char> rest);
+
+  // Bodies in pieces (streaming.cpp)
+  enum class Rest : std::uint8_t { none, small, large };
+  /// What is still to come of the current exchange's streamed body: nothing, what can be thrown away, or more.
+  Rest rest_of_body() const noexcept;
+  std::size_t begin_streamed_body();
+  std::size_t feed_body(std::span<char> bytes);
+  std::size_t feed_fixed_body(std::span<char> piece);
+  std::size_t feed_chunked_body(std::span<char> piece);
+  void fail_body(Inflow::Failure failure) noexcept;
+  /// Whether its client has been too slow for a reader that waits; fails it then.
+  void judge_body_rate() noexcept;
+  base::TimePoint next_rate_check() const noexcept;
+  void discard_rest(const Exchange& answered);
+  void begin_streaming(Response& head);
+  void send_stream();
+  void write_piece(std::string&& bytes, bool chunked);
+  void expect_progress() noexcept;
 
   // Waiting for memory (pressure.cpp)
   /// Whether reading has to wait because memory is scarce.
@@ -123,7 +145,8 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   void write_head(const http::ResponseHead& head, std::string_view small_body);
   void write_body(Response& response);
   void sent_answer() noexcept;
-  void leave_exchange(bool close) noexcept;
+  void leave_exchange(bool close);
+  bool is_last_request() const noexcept;
   bool must_close() const noexcept;
   bool head_only() const noexcept;
 

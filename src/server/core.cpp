@@ -71,6 +71,7 @@ void Core::check_options() const {
   above_zero("limits.body_timeout", l.body_timeout);
   above_zero("limits.body_rate_min", l.body_rate_min);
   above_zero("limits.body_grace", l.body_grace);
+  above_zero("limits.body_window_bytes", l.body_window_bytes);
   above_zero("limits.idle_timeout", l.idle_timeout);
   above_zero("limits.write_timeout", l.write_timeout);
   above_zero("limits.output_high_water", l.output_high_water);

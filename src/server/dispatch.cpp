@@ -8,7 +8,6 @@ using admission::Claim;
 
 bool Connection::expectation_met(std::span<char> behind) {
   Exchange& x = *exchange_;
-  if (!x.head.expect_continue) return true;
   // The gate comes before the 100: a client that will be refused keeps its body.
   const admission::ArrivalView arrival = arrival_view();
   const auto reason = needs_permit(x.route->handler.runs())
@@ -19,10 +18,35 @@ bool Connection::expectation_met(std::span<char> behind) {
     shed(*reason, true);
     return false;
   }
-  if (!behind.empty()) return true;  // it did not wait for us
+  if (x.route->options.on_expect && expectation_refused()) return false;
+  if (!behind.empty()) {  // it did not wait for us
+    x.head.expect_continue = false;
+    return true;
+  }
+  if (x.route->options.stream_body) {  // its reader decides
+    x.continue_owed = true;
+    return true;
+  }
   out.append(shard_->blocks(), "HTTP/1.1 100 Continue\r\n\r\n");
   shard_->loop().touch(*this);
   return true;
+}
+
+bool Connection::expectation_refused() {
+  Exchange& x = *exchange_;
+  switch (x.ask_about_expectation()) {
+    case Exchange::Expectation::met: return false;
+    case Exchange::Expectation::refused: {
+      shard_->counts().refused_requests.add_owned();
+      x.head.close = true;  // whether the body comes all the same is not to be known
+      Response* const response = &x.refusal();
+      write_response(*response);
+      shard_->free(x);
+      return true;
+    }
+    case Exchange::Expectation::threw: answer_early(500); return true;
+  }
+  return false;
 }
 
 admission::ArrivalView Connection::arrival_view() const noexcept {

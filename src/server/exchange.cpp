@@ -83,6 +83,7 @@ void Exchange::clear() noexcept {
   stop_requested_.store(false, std::memory_order_relaxed);
   if (head.framing == http::Framing::chunked) chunked.reset();
   if (peer_ || !edits_.empty() || !decoded_.empty() || stop_.load(std::memory_order_relaxed) != nullptr) clear_rare();
+  if (inflow || reader_taken_.load(std::memory_order_relaxed) || outflow() || !calls_.empty()) clear_streams();
   if (path_scratch.capacity() > 256) path_scratch = std::string{};
 }
 
@@ -91,6 +92,17 @@ void Exchange::clear_rare() noexcept {
   edits_.clear();
   decoded_.clear();
   delete stop_.exchange(nullptr, std::memory_order_relaxed);
+}
+
+void Exchange::clear_streams() noexcept {
+  inflow.reset();
+  delete outflow_.exchange(nullptr, std::memory_order_relaxed);
+  reader_taken_.store(false, std::memory_order_relaxed);
+  calls_.clear();
+  rate_since = {};
+  rate_from = 0;
+  continue_owed = chunks = closes = false;
+  trailers.clear();
 }
 
 // ---- stopping
@@ -328,6 +340,23 @@ Response* Exchange::degraded(ShedReason reason) noexcept {
     home_->core().log(LogEvent::Level::error, "on_shed_threw", route->pattern,
                       text_of(std::current_exception(), keeper));
     return nullptr;
+  }
+}
+
+Exchange::Expectation Exchange::ask_about_expectation() noexcept {
+  std::string keeper;
+  home_->guard().enter(*route);
+  try {
+    std::optional<Response> answer = route->options.on_expect(request_);
+    home_->guard().leave();
+    if (!answer) return Expectation::met;
+    store(*std::move(answer));
+    return Expectation::refused;
+  } catch (...) {
+    home_->guard().leave();
+    home_->core().log(LogEvent::Level::error, "on_expect_threw", route->pattern,
+                      text_of(std::current_exception(), keeper));
+    return Expectation::threw;
   }
 }
 

@@ -24,17 +24,24 @@
 #include "http/head.hpp"
 #include "http/head_guard.hpp"
 #include "net/mailbox.hpp"
+#include "server/inflow.hpp"
 #include "server/life.hpp"
+#include "server/outflow.hpp"
 #include "server/route.hpp"
 
 namespace sluice::detail {
 
 class Connection;
+class Core;
 class Shard;
 
 struct StopListTag {};
+struct CallListTag {};
 
-class Exchange final : public admission::Job, public net::MailNode, public base::ListNode<StopListTag> {
+class Exchange final : public admission::Job,
+                       public net::MailNode,
+                       public base::ListNode<StopListTag>,
+                       public base::ListNode<CallListTag> {
  public:
   // ---- set by the slab
   std::uint32_t slot = 0;
@@ -66,6 +73,13 @@ class Exchange final : public admission::Job, public net::MailNode, public base:
   std::uint64_t body_received = 0;
   ShedReason refused = ShedReason::queue_full;  // while its 503 is held back
   base::TimePoint held_until{};  // when its body's wait for memory ends; {}: it has not waited
+  std::unique_ptr<Inflow> inflow;  // of a streamed body; null: there is none to come
+  base::TimePoint rate_since{};    // loop only: since when its reader has waited, as far as the minimum rate goes
+  std::uint64_t rate_from = 0;     // loop only: what had come by then
+  bool continue_owed = false;      // loop only: the client waits for a 100
+  bool chunks = false;             // loop only: its streamed answer is chunked
+  std::string trailers{};          // loop only: of its request body, as they come
+  bool closes = false;             // loop only: the connection ends behind its streamed answer
   bool zombie = false;    // claimed by the loop while its work goes on
   bool counted = false;   // in its connection's in-flight number
 
@@ -89,6 +103,30 @@ class Exchange final : public admission::Job, public net::MailNode, public base:
   Sent fail(std::exception_ptr error) noexcept;
   void drop() noexcept;
   Handle second_handle() noexcept;
+  /// Answers with a head whose body is to be written to outflow(). False: too late. `response` has no body.
+  ///   Errors: std::bad_alloc; nothing was claimed then.
+  bool begin_stream(Response&& response, std::optional<std::uint64_t> length);
+  /// Null until begin_stream() has won.
+  Outflow* outflow() const noexcept { return outflow_.load(std::memory_order_acquire); }
+  /// A ResponseWriter is done. False: the body is not whole.
+  bool end_writer(Outflow::End how, std::string&& trailer_lines) noexcept;
+  /// The loop is to look at the bodies. Thread: any that pins it.
+  void tell_news() noexcept;
+  /// True once: whoever asks gets the reader.
+  bool take_reader() noexcept { return !reader_taken_.exchange(true, std::memory_order_relaxed); }
+  /// A callback of user code that has nothing to wait for: the loop runs it soon. Thread: any that pins it.
+  void call_soon(std::move_only_function<void()>&& callback);
+  /// Callbacks of user code whose moment has come.
+  struct Calls {
+    std::move_only_function<void()> read, written;
+    std::vector<std::move_only_function<void()>> others{};
+  };
+  bool call_due() noexcept;
+  Calls take_calls() noexcept;
+  /// Runs those that are due. Thread: loop.
+  void run_calls() noexcept;
+  /// A callback may hold the exchange's last handle: nothing of the exchange is touched here.
+  static void run(Calls& calls, Core& core, const Route& route) noexcept;
   void add_edit(std::move_only_function<void(Response&)> edit) { edits_.push_back(std::move(edit)); }
 
   // ---- the frame
@@ -104,6 +142,11 @@ class Exchange final : public admission::Job, public net::MailNode, public base:
 
   /// What the route's on_shed says to the client in place of a 503; nullptr: it has none, or it threw. Thread: loop.
   Response* degraded(ShedReason reason) noexcept;
+  /// What the route's on_expect says. Thread: loop.
+  enum class Expectation : std::uint8_t { met, refused, threw };
+  Expectation ask_about_expectation() noexcept;
+  /// The answer it refused with.
+  Response& refusal() noexcept { return response_; }
   /// The answer the work gave, once DELIVER was seen; nullptr: a fixed one, by the claim. Thread: loop.
   Response* response() noexcept;
   /// Thread: any that pins it.
@@ -127,6 +170,7 @@ class Exchange final : public admission::Job, public net::MailNode, public base:
   void count(admission::Count admission::Tally::* column,
              admission::Count admission::Tally::* second = nullptr) noexcept;
   void clear_rare() noexcept;
+  void clear_streams() noexcept;
   bool unwinding_own_frame() const noexcept;
 
   Shard* home_ = nullptr;
@@ -136,6 +180,9 @@ class Exchange final : public admission::Job, public net::MailNode, public base:
   std::atomic<std::stop_source*> stop_{nullptr};  // made on first use, owned
   std::atomic<const void*> frame_thread_{nullptr};
   int frame_exceptions_ = 0;  // in flight on the frame's thread when it began
+  std::atomic<Outflow*> outflow_{nullptr};  // owned
+  std::atomic<bool> reader_taken_{false};
+  std::vector<std::move_only_function<void()>> calls_;  // under decoded_lock_
   std::vector<std::move_only_function<void(Response&)>> edits_;
   std::mutex decoded_lock_;  // a request may be read from several threads
   std::optional<Peer> peer_;  // set by own_bytes; until then the connection is asked

@@ -2,7 +2,7 @@
 //
 // An exchange is pinned by the frame of its running handler and by every live handle. Whoever ends the last pin gives
 // the permit back, once, and sends the exchange home. DELIVER: an answer waits to be written. POSTED: the node is in
-// the mailbox, or its poster is about to put it there. After a call that says so nothing of the exchange may be
+// the mailbox, or its poster is about to put it there. NEWS: a streamed body moved. After a call that says so nothing of the exchange may be
 // touched by the caller. Written against Sync, so that a checker runs this very code under every interleaving.
 #pragma once
 
@@ -24,8 +24,9 @@ class LifeOf {
   /// What the loop finds.
   struct Arrival {
     bool deliver = false;  // an answer is to be written
-    bool last = false;     // (end of a frame) no pin is left: give the permit back
-    bool free = false;     // no pin is left and no node is under way: the loop frees it
+    bool news = false;  // a body that comes or goes in pieces has something for the loop
+    bool last = false;  // (end of a frame) no pin is left: give the permit back
+    bool free = false;  // no pin is left and no node is under way: the loop frees it
   };
 
   /// Before any other thread can see the exchange: its frame starts, with one handle.
@@ -57,6 +58,18 @@ class LifeOf {
     SLUICE_ASSERT((old & handles) != 0 && (old & frame) != 0);
   }
 
+  /// Any thread that holds a pin and keeps it: an answer is there, its body is yet to come. True: put the node into the
+  /// mailbox. On the loop inside this exchange's own frame it only stores.
+  bool deliver_pinned(bool in_own_frame) noexcept {
+    if (!in_own_frame) return tell(deliver);
+    word_.fetch_or(deliver, std::memory_order_release);
+    return false;
+  }
+
+  /// Any thread that holds a pin and keeps it: the loop is to look at this exchange's bodies. True: put the node into
+  /// the mailbox.
+  bool tell_news() noexcept { return tell(news); }
+
   /// On a worker: the handler has returned. answered: the frame itself claimed (it threw).
   End end_frame(bool answered) noexcept { return end(frame, answered); }
 
@@ -69,14 +82,14 @@ class LifeOf {
       wanted = old & ~(frame | deliver);
     } while (!word_.compare_exchange_weak(old, wanted, std::memory_order_acq_rel, std::memory_order_acquire));
     const bool last = (wanted & pins) == 0;
-    return {answered || (old & deliver) != 0, last, last && (wanted & posted) == 0};
+    return {answered || (old & deliver) != 0, false, last, last && (wanted & posted) == 0};
   }
 
   /// On the loop, or on whoever owns the node after the mailbox was closed: the node has arrived.
   Arrival arrive() noexcept {
-    const std::uint32_t old = word_.fetch_and(~(deliver | posted), std::memory_order_acq_rel);
+    const std::uint32_t old = word_.fetch_and(~(deliver | news | posted), std::memory_order_acq_rel);
     SLUICE_ASSERT((old & posted) != 0);
-    return {(old & deliver) != 0, false, (old & pins) == 0};
+    return {(old & deliver) != 0, (old & news) != 0, false, (old & pins) == 0};
   }
 
   /// For an exchange that never ran: it is sent home by whoever unlinked it.
@@ -90,7 +103,14 @@ class LifeOf {
   static constexpr std::uint32_t frame = 1u << 16;
   static constexpr std::uint32_t deliver = 1u << 17;
   static constexpr std::uint32_t posted = 1u << 18;
+  static constexpr std::uint32_t news = 1u << 19;
   static constexpr std::uint32_t pins = handles | frame;
+
+  bool tell(std::uint32_t what) noexcept {
+    const std::uint32_t old = word_.fetch_or(what | posted, std::memory_order_acq_rel);
+    SLUICE_ASSERT((old & pins) != 0);
+    return (old & posted) == 0;
+  }
 
   End end(std::uint32_t pin, bool answered) noexcept {
     std::uint32_t old = word_.load(std::memory_order_acquire);

@@ -24,6 +24,7 @@ Figures figures(const Limits& l) {
           {"body_timeout_ms", ms(l.body_timeout)},
           {"body_rate_min_bytes_per_second", l.body_rate_min},
           {"body_grace_ms", ms(l.body_grace)},
+          {"body_window_bytes", l.body_window_bytes},
           {"idle_timeout_ms", ms(l.idle_timeout)},
           {"write_timeout_ms", ms(l.write_timeout)},
           {"output_high_water_bytes", l.output_high_water},
@@ -108,8 +109,15 @@ std::uint64_t Core::memory_bytes_max() const noexcept {
   constexpr std::uint64_t turn_bytes = 2 * net::batch_max * std::uint64_t{256 * 1024};
   const Limits& l = options_.limits;
   std::uint64_t permits = 0;
+  std::uint64_t streams = 0;  // what waits for or behind a handler that streams; any that holds a permit may
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    if (needs_permit(lane_kinds_[i].runs)) permits += lanes_[i]->settings().limit_max();
+    if (!needs_permit(lane_kinds_[i].runs)) continue;
+    const std::uint64_t of_lane = lanes_[i]->settings().limit_max();
+    permits += of_lane;
+    const bool reads = std::ranges::any_of(routes_->routes, [&](const Route& route) {
+      return route.lane == lanes_[i].get() && route.options.stream_body;
+    });
+    streams += of_lane * (l.output_high_water + (reads ? l.body_window_bytes : 0u));
   }
   std::uint64_t clients = 0;
   for (const auto& lane : lanes_) {
@@ -123,8 +131,8 @@ std::uint64_t Core::memory_bytes_max() const noexcept {
   const std::uint64_t growth = 1024 * 1024 + 2 * body_max + l.pipelined_bytes_max;
   const std::uint64_t buffered = l.buffered_bytes_max + options_.loops * (growth + turn_bytes);
   return l.connections_max * (connection_bytes + exchange_bytes + last_bytes) +
-         permits * (exchange_bytes + permit_bytes) + clients * client_bytes + buffered + threads * thread_stack_bytes +
-         options_.loops * loop_bytes;
+         permits * (exchange_bytes + permit_bytes) + streams + clients * client_bytes + buffered +
+         threads * thread_stack_bytes + options_.loops * loop_bytes;
 }
 
 std::vector<std::string> Core::warnings() const {

@@ -57,6 +57,10 @@ void RouterState::add(Method method, std::string pattern, Handler handler, Route
   }
   check(options, name);
   const Runs runs = handler.runs();
+  if (options.stream_body && runs == Runs::on_loop) {
+    throw std::invalid_argument{"route " + name +
+                                ": stream_body needs a handler that answers later or is wrapped in blocking()"};
+  }
   // Folded once, here: the first use() ends up outermost. A wrapper runs where the wrapped handler runs.
   for (auto layer = wrap.rbegin(); layer != wrap.rend(); ++layer) { handler = (*layer)(std::move(handler)); }
   table.add(method, pattern, static_cast<std::uint32_t>(routes.size()));

@@ -139,6 +139,7 @@ void Shard::forget(Connection& connection) noexcept {
 
 bool Shard::turn_ended() noexcept {
   fire_stops();
+  run_calls();
   resume_ready();
   const std::size_t bytes = loop_->blocks().bytes_in_use();
   counts_.bytes_buffered.set_owned(bytes);
@@ -206,6 +207,7 @@ void Shard::free(Exchange& exchange) noexcept {
     if (connection != nullptr) --connection->in_flight_requests;
   }
   if (exchange.base::ListNode<StopListTag>::linked()) exchange.base::ListNode<StopListTag>::unlink();
+  if (exchange.base::ListNode<CallListTag>::linked()) exchange.base::ListNode<CallListTag>::unlink();
   exchange.clear();
   exchanges_.give(exchange);
 }
@@ -228,9 +230,22 @@ void Shard::abandon(Exchange& x) noexcept {
     default: break;
   }
   if (draining_) counts_.drain_cut.add_owned();
-  if (!x.claim_running(Claim::abandoned)) return;  // its answer is on the way, and will find nobody
+  break_streams(x);
+  if (!x.claim_running(Claim::abandoned)) {
+    if (x.outflow() == nullptr) return;  // its answer is on the way, and will find nobody
+    if (x.pinned()) mark_zombie(x);      // whoever writes it goes on for a while
+    x.request_stop();
+    return;
+  }
   mark_zombie(x);
   x.request_stop();
+}
+
+// Nobody will send its body or read its answer any more.
+void Shard::break_streams(Exchange& x) noexcept {
+  if (x.inflow != nullptr) x.inflow->fail({499, "the client has left"});
+  if (x.outflow() != nullptr) x.outflow()->break_off();
+  if (x.call_due()) call_later(x);
 }
 
 void Shard::posted(net::MailNode& node) noexcept {
@@ -251,8 +266,14 @@ void Shard::home(Exchange& x) noexcept {
   const bool answer = arrival.deliver || (unstarted && claim != Claim::cancelled);
   if (answer && connection != nullptr) guarded(*connection, [&] { connection->deliver(x); });
   if (answer && connection == nullptr && arrival.deliver) deliver_to_nobody(x);
+  if (arrival.news) news_of(x);
   if (arrival.free) free(x);
   if (connection != nullptr) guarded(*connection, [&] { connection->pump(); });
+}
+
+void Shard::news_of(Exchange& x) noexcept {
+  if (Connection* const connection = owner_of(x)) guarded(*connection, [&] { connection->bodies_moved(); });
+  if (x.call_due()) call_later(x);
 }
 
 void Shard::deliver_to_nobody(Exchange& x) noexcept {
@@ -261,6 +282,9 @@ void Shard::deliver_to_nobody(Exchange& x) noexcept {
     if (connection != nullptr && connection->exchange() == nullptr) connection->deliver_late(x);
   }
   counts_.responses_dropped.add_owned();
+  if (x.outflow() == nullptr) return;
+  break_streams(x);
+  x.request_stop();
 }
 
 void Shard::start_granted(Exchange& x) noexcept {
@@ -294,6 +318,17 @@ void Shard::fire_stops() noexcept {
   }
 }
 
+void Shard::run_calls() noexcept {
+  base::List<Exchange, CallListTag> now;
+  while (Exchange* exchange = calls_.pop_front()) now.push_back(*exchange);
+  while (Exchange* exchange = now.pop_front()) {
+    guard_.look();
+    guard_.enter(*exchange->route);
+    exchange->run_calls();
+    guard_.leave();
+  }
+}
+
 Peer Shard::peer_of(const Exchange& exchange) {
   Connection* const connection = connections_.find(exchange.connection_slot, exchange.connection_generation);
   return connection == nullptr ? Peer{"unknown"} : peer_of(connection->fd);
@@ -308,13 +343,21 @@ void Shard::post(Exchange& exchange) noexcept {
 // The loop is over and its mailbox closed: the poster does what is left to do.
 void Shard::adopt_orphan(Exchange& x) noexcept {
   std::shared_ptr<void> last;  // dies after the lock; this shard may die with it
-  const std::lock_guard lock{orphan_lock_};
-  const auto arrival = x.arrive();
-  if (ended_unstarted(x) && x.permit) release_permit(*x.lane, x.ticket);
-  if (arrival.deliver) counts_.responses_dropped.add_owned();
-  if (!arrival.free) return;
-  free(x);
-  if (exchanges_.in_use() == 0) last = std::move(self_);
+  const std::shared_ptr<Core> core = core_;
+  const Route& route = *x.route;
+  Exchange::Calls calls;
+  {
+    const std::lock_guard lock{orphan_lock_};
+    const auto arrival = x.arrive();
+    if (arrival.news) calls = x.take_calls();
+    if (ended_unstarted(x) && x.permit) release_permit(*x.lane, x.ticket);
+    if (arrival.deliver) counts_.responses_dropped.add_owned();
+    if (arrival.free) {
+      free(x);
+      if (exchanges_.in_use() == 0) last = std::move(self_);
+    }
+  }
+  Exchange::run(calls, *core, route);  // user code: not under the lock
 }
 
 // ---- life cycle

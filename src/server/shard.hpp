@@ -68,7 +68,7 @@ class Shard {
   void posted(net::MailNode& node) noexcept;
   void closed(net::Stream& stream) noexcept;
   bool turn_ended() noexcept;
-  bool has_work() const noexcept { return !ready_.empty() || !stops_.empty(); }
+  bool has_work() const noexcept { return !ready_.empty() || !stops_.empty() || !calls_.empty(); }
   net::Stream* find(std::uint32_t slot, std::uint32_t generation) noexcept;
   void accept_paused(int reason) noexcept;
   void timer_fired(net::TimerNode& node) noexcept;
@@ -147,6 +147,10 @@ class Shard {
   void mark_zombie(Exchange& exchange) noexcept;
   void free(Exchange& exchange) noexcept;
   void fire_stop_later(Exchange& exchange) noexcept;
+  /// The exchange's callbacks that are due run before this turn ends, or in the next one.
+  void call_later(Exchange& exchange) noexcept {
+    if (!exchange.base::ListNode<CallListTag>::linked()) calls_.push_back(exchange);
+  }
   /// The connection has kept bytes and deserves another go, at the list's tail.
   void requeue(Connection& connection) noexcept;
   void forget(Connection& connection) noexcept;
@@ -172,6 +176,7 @@ class Shard {
   void guarded(Connection& connection, F&& event) noexcept;
   void start_granted(Exchange& exchange) noexcept;
   void home(Exchange& exchange) noexcept;
+  void news_of(Exchange& exchange) noexcept;
   void deliver_to_nobody(Exchange& exchange) noexcept;
   void adopt_orphan(Exchange& exchange) noexcept;
   void obey() noexcept;
@@ -180,6 +185,8 @@ class Shard {
   void cut_all() noexcept;
   Connection* owner_of(const Exchange& exchange) noexcept;
   void fire_stops() noexcept;
+  void run_calls() noexcept;
+  void break_streams(Exchange& exchange) noexcept;
   void resume_ready() noexcept;
   void ladder_window() noexcept;
   void hold_accepting(unsigned why, bool held) noexcept;
@@ -198,6 +205,7 @@ class Shard {
   base::Slab<Connection> connections_;
   base::Slab<Exchange> exchanges_;
   base::List<Exchange, StopListTag> stops_;
+  base::List<Exchange, CallListTag> calls_;
   base::List<Connection, ReadyTag> ready_;
   Peer (*peer_lookup_)(int fd) = nullptr;
   const Exchange* frame_ = nullptr;  // whose handler is running on the loop

@@ -26,6 +26,7 @@ class Chaos {
   ServerOptions options();
   void plan();
   Ask make_ask();
+  std::string make_body(const Ask& ask);
   void add_body(Ask& ask);
   void begin(Script& script);
   void over(Script& script);
@@ -85,7 +86,7 @@ Chaos::Chaos(std::uint64_t seed, ChaosStatistics& statistics) : random_{seed * 2
   resets_ = faulty_ && random_.chance(500'000);
   drains_ = random_.chance(300'000);
   if (random_.chance(300'000)) {
-    static constexpr std::array crowded{Kind::small, Kind::later, Kind::echo_pool, Kind::never};
+    static constexpr std::array crowded{Kind::small, Kind::later, Kind::echo_pool, Kind::never, Kind::too_large};
     favourite_ = crowded[random_.below(crowded.size())];
   }
   const bool confirm_later = random_.chance(500'000);
@@ -103,6 +104,7 @@ Chaos::Chaos(std::uint64_t seed, ChaosStatistics& statistics) : random_{seed * 2
     server_->net().options().send_buffer_bytes = 200;
     trickles_ = true;
     if (faulty_) server_->net().random_faults(300'000, resets_);
+    if (random_.chance(300'000)) favourite_ = random_.chance(500'000) ? Kind::too_large : Kind::missing;
   }
   server_->on_quiet = [this] { check_quiet(); };
   server_->net().on_fault = [this](const net::SimFaultMet& met) { count(met); };
@@ -253,6 +255,25 @@ Router Chaos::routes() {
              return text("fits");
            },
            {.body_bytes_max = 10});
+  const auto streamed = [](Kind kind) { return RouteOptions{.budget = of(kind).budget, .stream_body = true}; };
+  app.post("/stream-in", blocking([=, this](const Request& q) {
+             start_of(q);
+             sleep(takes(q) / 4);
+             return text(q.body_reader().read_all(20'000));
+           }),
+           streamed(Kind::streams_in));
+  app.post("/through", blocking([=, this](const Request& q, Responder r) {
+             start_of(q);
+             BodyReader in = q.body_reader();
+             sleep(takes(q) / 4);
+             ResponseWriter out = std::move(r).stream(Response{}, {.length = q.query<std::uint64_t>("size")});
+             std::array<char, 700> piece;
+             while (const std::size_t count = in.read(piece)) {
+               if (!out.write({piece.data(), count})) return;
+             }
+             out.finish();
+           }),
+           streamed(Kind::streams_both));
   app.get("/big", [this](const Request& q) {
     start_of(q);
     return Response{}.body(SharedBytes{std::shared_ptr<const void>{}, big_body()});
@@ -269,11 +290,16 @@ Ask Chaos::make_ask() {
   // Work that ends at the very moment at which others have waited long enough.
   if (favourite_ && random_.chance(600'000)) ask.takes = std::chrono::milliseconds{25 * random_.below(5)};
   const bool posts = ask.kind == Kind::echo || ask.kind == Kind::echo_pool || ask.kind == Kind::too_large ||
+                     ask.kind == Kind::streams_in || ask.kind == Kind::streams_both ||
                      (ask.kind == Kind::missing && random_.chance(700'000));
   if (posts) ask.method = "POST";
   else if (random_.chance(100'000)) ask.method = "HEAD";
   std::string target = of(ask.kind).path;
   target += "?id=" + std::to_string(ask.id) + "&ms=" + std::to_string(ask.takes.count());
+  if (ask.kind == Kind::streams_both) {
+    ask.body = make_body(ask);
+    target += "&size=" + std::to_string(ask.body.size());
+  }
   ask.bytes = ask.method + " " + target + " HTTP/1.1\r\nHost: h\r\n";
   if (random_.chance(50'000)) ask.bytes += "Connection: close\r\n";
   if (random_.chance(100'000)) ask.bytes += "X-Padding: " + std::string(random_.below(400), 'p') + "\r\n";
@@ -282,9 +308,16 @@ Ask Chaos::make_ask() {
   return ask;
 }
 
+std::string Chaos::make_body(const Ask& ask) {
+  // A refused body that comes slowly is thrown away while earlier answers still leave.
+  const bool refused = ask.kind == Kind::too_large || ask.kind == Kind::missing;
+  const bool large = random_.chance(trickles_ && refused ? 950'000 : 300'000);
+  const std::uint64_t more = large ? random_.below(9000) : random_.below(50);
+  return std::to_string(ask.id) + std::string(ask.kind == Kind::too_large ? 11 + more : more, 'b');
+}
+
 void Chaos::add_body(Ask& ask) {
-  const std::uint64_t more = random_.chance(300'000) ? random_.below(9000) : random_.below(50);
-  ask.body = std::to_string(ask.id) + std::string(ask.kind == Kind::too_large ? 11 + more : more, 'b');
+  if (ask.body.empty()) ask.body = make_body(ask);
   if (random_.chance(500'000)) ask.bytes += "Expect: 100-continue\r\n";
   if (random_.chance(500'000)) {
     ask.bytes += "Content-Length: " + std::to_string(ask.body.size()) + "\r\n\r\n" + ask.body;
@@ -504,8 +537,9 @@ void Chaos::check_client(const Script& script) {
   }
   // A client that does nothing wrong, on a net that breaks no connection, gets every answer, whole.
   bool entitled = script.polite && !resets_ && !drains_ && !script.client->saw_reset();
-  // A body that was refused and stays away too long ends the connection.
-  if (faulty_ && !responses.empty() && (responses.back().status == 404 || responses.back().status == 413)) {
+  // A body that was refused, or answered before it was read, and stays away too long ends the connection.
+  static const std::set<int> early{404, 413, 503, 504};
+  if (faulty_ && !responses.empty() && early.contains(responses.back().status)) {
     entitled = entitled && !script.client->saw_fin();
   }
   if (entitled && !closing && (responses.size() < sent || (sent > 0 && !responses.back().complete))) {
@@ -532,7 +566,7 @@ std::string Chaos::run() {
   const auto all_finished = [&] {
     return stuck() || std::all_of(scripts_.begin(), scripts_.end(), [&](Script& s) { return finished(s); });
   };
-  server_->run_until(all_finished, 120s);
+  server_->run_until(all_finished, trickles_ ? 1200s : 120s);  // 40 bytes at a time, and stalls of seconds
   closing_time_ = true;
   run_for(1s);  // zombies go home, hooks fire
   for (const Script& script : scripts_) check_client(script);

@@ -15,7 +15,7 @@ struct ChaosStatistics {
   std::uint64_t runs = 0, requests = 0, faults = 0;
   std::array<std::uint64_t, 600> answers{};  // by status
   /// By connection state (Connection::State) at that moment, and column().
-  static constexpr std::size_t state_count = 10;
+  static constexpr std::size_t state_count = 11;
   std::array<std::array<std::uint64_t, net::sim_op_count * net::sim_fault_count>, state_count> met{};
   std::array<std::uint64_t, net::sim_fault_count> met_accepting{};
 

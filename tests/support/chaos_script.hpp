@@ -35,9 +35,11 @@ enum class Kind {
   hooked,
   big,
   missing,
-  too_large
+  too_large,
+  streams_in,
+  streams_both
 };
-inline constexpr int kind_count = 17;
+inline constexpr int kind_count = 19;
 
 /// What a route promises; the routes and the checks read it here.
 struct Terms {
@@ -61,7 +63,9 @@ inline constexpr std::array<Terms, kind_count> terms{{{"/loop", 5000ms, 1250ms},
                                                       {"/hook", 100ms, 25ms},
                                                       {"/big", 5000ms, 1250ms},
                                                       {"/nowhere", 0ms, 0ms},
-                                                      {"/tiny", 5000ms, 1250ms}}};
+                                                      {"/tiny", 5000ms, 1250ms},
+                                                      {"/stream-in", 300ms, 75ms},
+                                                      {"/through", 300ms, 75ms}}};
 constexpr const Terms& of(Kind kind) { return terms[static_cast<std::size_t>(kind)]; }
 
 /// One request of a client's script.

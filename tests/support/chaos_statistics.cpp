@@ -11,7 +11,8 @@ using net::SimFault;
 using net::SimOp;
 
 constexpr std::array<const char*, ChaosStatistics::state_count> state_names{
-    "idle", "head", "body", "discard", "handling", "refusing", "resting", "closing", "lingering", "closed"};
+    "idle",     "head",    "body",    "discard",   "handling", "streaming",
+    "refusing", "resting", "closing", "lingering", "closed"};
 constexpr std::array ops{SimOp::read, SimOp::write};
 constexpr std::array kinds{SimFault::partial, SimFault::again, SimFault::reset, SimFault::stall};
 

@@ -193,6 +193,34 @@ bool read_head(std::string_view head, ClientResponse& response, std::string& err
 
 }  // namespace
 
+namespace {
+
+/// Takes a chunked body off `bytes`, as far as it is there; complete once its last line is.
+void read_chunks(std::string_view& bytes, ClientResponse& response, std::string& error) {
+  while (!bytes.empty()) {
+    const std::size_t line = bytes.find("\r\n");
+    std::size_t size = 0;
+    const auto parsed = std::from_chars(bytes.data(), bytes.data() + std::min(line, bytes.size()), size, 16);
+    if (line == std::string_view::npos) break;
+    if (parsed.ptr != bytes.data() + line) error = "a chunk's size that is none";
+    if (size == 0) {
+      const std::size_t end = bytes.find("\r\n\r\n", line);
+      if (end == std::string_view::npos) break;
+      if (end > line) response.trailers = bytes.substr(line + 2, end - line);
+      response.complete = true;
+      bytes.remove_prefix(end + 4);
+      return;
+    }
+    if (bytes.size() < line + 2 + size + 2) break;
+    response.body += bytes.substr(line + 2, size);
+    if (bytes.substr(line + 2 + size, 2) != "\r\n") error = "a chunk without its end";
+    bytes.remove_prefix(line + 2 + size + 2);
+  }
+  bytes = {};
+}
+
+}  // namespace
+
 std::vector<ClientResponse> read_responses(std::string_view bytes, const std::vector<std::string>& methods,
                                            std::string& error) {
   std::vector<ClientResponse> all;
@@ -210,11 +238,22 @@ std::vector<ClientResponse> read_responses(std::string_view bytes, const std::ve
     bytes.remove_prefix(end + 4);
     if (response.status < 200) continue;
     const bool head = all.size() < methods.size() && methods[all.size()] == "HEAD";
+    if (!head && response.header("transfer-encoding") == "chunked") {
+      read_chunks(bytes, response, error);
+      all.push_back(std::move(response));
+      continue;
+    }
     std::size_t length = 0;
     const std::string text = response.header("content-length");
     std::from_chars(text.data(), text.data() + text.size(), length);
     if (head || response.status == 204 || response.status == 304) length = 0;
-    else if (text.empty()) error = "response without Content-Length";
+    else if (text.empty() && response.header("connection") == "close") {  // until the end of the connection
+      response.body = bytes;
+      all.push_back(std::move(response));
+      return all;
+    } else if (text.empty() && response.header("transfer-encoding").empty()) {
+      error = "response without Content-Length";
+    }
     if (response.status == 408) length = bytes.size();  // to a HEAD whose method had not come yet: nothing follows it
     response.complete = bytes.size() >= length;
     response.body = bytes.substr(0, length);

@@ -82,8 +82,9 @@ class SimServer {
 struct ClientResponse {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
-  std::string body;
-  bool complete = false;
+  std::string body;  // with the chunked coding taken off
+  std::string trailers;  // the lines behind it
+  bool complete = false;  // never for a body that ends with its connection
   std::string header(std::string_view name) const;
 };
 

@@ -127,6 +127,13 @@ void SimWorkers::park(int worker) noexcept {
   state.parked = false;
 }
 
+void SimWorkers::park_handler(int worker) noexcept {
+  Worker& state = workers_[static_cast<std::size_t>(worker)];
+  state.in_handler = true;
+  park(worker);
+  state.in_handler = false;
+}
+
 void SimWorkers::unpark(int worker) noexcept { ++workers_[static_cast<std::size_t>(worker)].tokens; }
 
 void SimWorkers::join() noexcept {
@@ -149,7 +156,9 @@ base::TimePoint SimWorkers::next_wake() const noexcept {
 
 std::size_t SimWorkers::sleeping() const noexcept {
   std::size_t count = 0;
-  for (const Worker& worker : workers_) count += worker.spawned && !worker.over && !worker.parked;
+  for (const Worker& worker : workers_) {
+    count += worker.spawned && !worker.over && (!worker.parked || worker.in_handler);
+  }
   return count;
 }
 

@@ -24,6 +24,8 @@ class SimWorkers final : public admission::WorkerHost {
   void park(int worker) noexcept override;
   void unpark(int worker) noexcept override;
   void join() noexcept override;
+  bool parks_handlers() const noexcept override { return true; }
+  void park_handler(int worker) noexcept override;
 
   /// Workers that would do something now.
   std::vector<int> runnable() const;
@@ -31,7 +33,7 @@ class SimWorkers final : public admission::WorkerHost {
   void run(int worker);
   /// When the first sleeper wakes; base::never if none sleeps.
   base::TimePoint next_wake() const noexcept;
-  /// Workers in the middle of a handler that sleeps.
+  /// Workers in the middle of a handler that sleeps or waits.
   std::size_t sleeping() const noexcept;
   std::size_t alive() const noexcept;
 
@@ -43,6 +45,7 @@ class SimWorkers final : public admission::WorkerHost {
     bool spawned = false;
     bool over = false;
     bool parked = false;
+    bool in_handler = false;  // parked there
     unsigned tokens = 0;
     base::TimePoint wake = base::TimePoint::min();
   };

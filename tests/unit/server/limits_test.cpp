@@ -91,6 +91,7 @@ std::vector<Option> all_options() {
           duration("limits.body_timeout", "body_timeout_ms", &Limits::body_timeout),
           number("limits.body_rate_min", "body_rate_min_bytes_per_second", &Limits::body_rate_min),
           duration("limits.body_grace", "body_grace_ms", &Limits::body_grace),
+          number("limits.body_window_bytes", "body_window_bytes", &Limits::body_window_bytes),
           duration("limits.idle_timeout", "idle_timeout_ms", &Limits::idle_timeout),
           duration("limits.write_timeout", "write_timeout_ms", &Limits::write_timeout),
           number("limits.output_high_water", "output_high_water_bytes", &Limits::output_high_water),
