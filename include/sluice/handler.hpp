@@ -10,6 +10,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -181,7 +182,21 @@ class Handler {
 
   /// The same handler, marked to run elsewhere.
   Handler(Handler&& handler, Runs runs) noexcept
-      : call_{std::move(handler.call_)}, returns_{std::move(handler.returns_)}, runs_{runs} {}
+      : call_{std::move(handler.call_)},
+        returns_{std::move(handler.returns_)},
+        first_{std::move(handler.first_)},
+        runs_{runs} {}
+
+  /// Has `first` asked before each request takes a permit: a Response is the answer, given on the loop; nullopt sends
+  /// the request on to this handler. For what is at hand now and then, in a cache, say.
+  ///   Thread: the request's loop; must not block. Errors: if it throws, that is logged and counts as nullopt.
+  ///   Middleware does not see it: a handler that is wrapped is asked for every request.
+  Handler&& answer_first(std::move_only_function<std::optional<Response>(const Request&)> first) && {
+    first_ = std::move(first);
+    return std::move(*this);
+  }
+  bool answers_first() const noexcept { return static_cast<bool>(first_); }
+  std::optional<Response> first_answer(const Request& request) { return first_(request); }
 
   Runs runs() const noexcept { return runs_; }
   void operator()(const Request& request, Responder&& responder) {
@@ -197,6 +212,7 @@ class Handler {
   // One of the two is set.
   std::move_only_function<void(const Request&, Responder&&)> call_;
   std::move_only_function<Response(const Request&)> returns_;
+  std::move_only_function<std::optional<Response>(const Request&)> first_;
   Runs runs_ = Runs::on_loop;
 };
 

@@ -248,6 +248,7 @@ class Response {
   Response&& body(S&& bytes) && {
     return std::move(body(std::forward<S>(bytes)));
   }
+  /// Empty for a body that lies in a file.
   std::string_view body() const noexcept;
 
   /// Closes the connection after this answer (`Connection: close`).
@@ -257,7 +258,7 @@ class Response {
  private:
   friend class detail::Exchange;
   friend struct detail::ResponseAccess;
-  enum class BodyKind : std::uint8_t { none, fixed, owned, shared };
+  enum class BodyKind : std::uint8_t { none, fixed, owned, shared, file };
   Response& own_body(std::string&& bytes) noexcept;
   void drop_own_type() noexcept;
   void drop_body() noexcept;
@@ -267,7 +268,7 @@ class Response {
   std::string fields_{};            // "Name: value\r\n" each, ready for the wire
   std::string_view content_type_{};  // a Literal's bytes; empty if header() set the type
   std::string owned_{};
-  SharedBytes shared_;            // for `fixed` only the view is used
+  SharedBytes shared_;            // for `fixed` only the view is used, for `file` only the owner
   std::uint32_t type_bytes_ = 0;     // of the Content-Type line at the front of fields_
   std::uint16_t status_ = 200;
   BodyKind kind_ = BodyKind::none;

@@ -97,7 +97,7 @@ std::expected<void, Problem> check_form_type(std::string_view content_type) {
 }
 
 std::expected<FormFields, Problem> try_form(const Request& request, std::size_t fields_max) {
-  const auto type = detail::content_type(request);
+  const auto type = detail::one_content_type(request);
   if (!type) return std::unexpected(type.error());
   if (auto checked = check_form_type(*type); !checked) return std::unexpected(std::move(checked).error());
   return FormFields::read(request.body(), fields_max);

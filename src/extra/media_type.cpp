@@ -77,7 +77,7 @@ std::string unquote(const Parameter& parameter) {
   return text;
 }
 
-std::expected<std::string_view, Problem> content_type(const Request& request) {
+std::expected<std::string_view, Problem> one_content_type(const Request& request) {
   std::size_t count = 0;
   for (std::size_t i = 0; i < request.header_count(); ++i) {
     if (http::equal_ignoring_case(request.header_at(i).name, "content-type")) ++count;

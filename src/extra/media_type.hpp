@@ -46,7 +46,7 @@ std::string unquote(const Parameter& parameter);
 
 /// The request's Content-Type; an empty view if there is none.
 ///   Errors: 400 for more than one such field: two readers would each believe another.
-std::expected<std::string_view, Problem> content_type(const Request& request);
+std::expected<std::string_view, Problem> one_content_type(const Request& request);
 
 /// 415 that names the type wanted. Source: RFC 9110 15.5.16.
 Problem wrong_type(std::string_view wanted);

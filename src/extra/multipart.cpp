@@ -75,7 +75,7 @@ std::expected<MultipartBoundary, Problem> MultipartBoundary::from_content_type(s
 }
 
 std::expected<MultipartBoundary, Problem> MultipartBoundary::of(const Request& request) {
-  const auto type = detail::content_type(request);
+  const auto type = detail::one_content_type(request);
   if (!type) return std::unexpected(type.error());
   return from_content_type(*type);
 }

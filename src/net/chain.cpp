@@ -45,6 +45,7 @@ unsigned OutputChain::gather(iovec* parts, unsigned max) const noexcept {
   unsigned count = 0;
   for (const Block* block = head_; block != nullptr && count < max; block = block->next) {
     if (block->size == 0) continue;
+    if (block->bytes == nullptr) break;
     parts[count].iov_base = const_cast<char*>(block->bytes);
     parts[count].iov_len = block->size;
     ++count;
@@ -52,12 +53,27 @@ unsigned OutputChain::gather(iovec* parts, unsigned max) const noexcept {
   return count;
 }
 
+std::optional<FileSpan> OutputChain::file_at(std::size_t behind) const noexcept {
+  for (const Block* block = head_; block != nullptr; block = block->next) {
+    if (block->size == 0) continue;
+    if (behind == 0) {
+      if (block->bytes != nullptr) return std::nullopt;
+      const FilePlace& place = place_of(*block);
+      return FileSpan{place.fd, place.offset, block->size};
+    }
+    if (behind < block->size) return std::nullopt;
+    behind -= block->size;
+  }
+  return std::nullopt;
+}
+
 void OutputChain::pop(BlockPool& pool, std::size_t count) noexcept {
   SLUICE_ASSERT(count <= size_);
   size_ -= count;
   while (head_ != nullptr) {
     if (head_->size > count) {
-      head_->bytes += count;
+      if (head_->bytes == nullptr) place_of(*head_).offset += count;
+      else head_->bytes += count;
       head_->size -= static_cast<std::uint32_t>(count);
       return;
     }
@@ -75,6 +91,7 @@ void OutputChain::drop_head(BlockPool& pool) noexcept {
   Block& block = *head_;
   head_ = block.next;
   if (head_ == nullptr) tail_ = nullptr;
+  if (block.bytes == nullptr && block.destroy != nullptr) --files_;
   if (block.destroy != nullptr) {
     block.destroy(block.storage);
     block.destroy = nullptr;

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -21,6 +22,13 @@ namespace sluice::net {
 
 using base::Block;
 using base::BlockPool;
+
+/// A stretch of an open regular file.
+struct FileSpan {
+  int fd = -1;
+  std::uint64_t offset = 0;
+  std::size_t size = 0;  // bytes
+};
 
 /// A queue of bytes over a BlockPool. Whoever owns it clears it with the same pool before it dies.
 class OutputChain {
@@ -84,7 +92,41 @@ class OutputChain {
     size_ += bytes.size();
   }
 
-  /// The first parts of the chain, at most `max` of them. Returns how many were set.
+  /// Sends a stretch of a file from where it lies. `owner` keeps the descriptor open; see append_external.
+  ///   Units:  at most 2^32 - 1 bytes; an empty one ends the owner at once.
+  ///   Errors: std::bad_alloc; `owner` is untouched then. Cost: one block.
+  template <class Owner>
+  void append_file(BlockPool& pool, const FileSpan& span, Owner&& owner) {
+    using Kept = std::remove_cvref_t<Owner>;
+    static_assert(!std::is_lvalue_reference_v<Owner>, "the owner is moved into the chain");
+    static_assert(std::is_nothrow_move_constructible_v<Kept> && std::is_nothrow_destructible_v<Kept>);
+    static_assert(sizeof(Kept) <= owner_bytes_max && alignof(Kept) <= 16);
+    if (span.size == 0) {
+      [[maybe_unused]] const Kept ended{std::forward<Owner>(owner)};
+      return;
+    }
+    SLUICE_ASSERT(span.size <= 0xffff'ffffu);
+    Block& block = *pool.take();
+    ::new (static_cast<void*>(block.storage)) FilePlace{span.fd, span.offset};
+    ::new (static_cast<void*>(block.storage + file_owner_at)) Kept{std::forward<Owner>(owner)};
+    block.destroy = [](void* place) noexcept {
+      std::destroy_at(std::launder(reinterpret_cast<Kept*>(static_cast<char*>(place) + file_owner_at)));
+    };
+    block.bytes = nullptr;  // marks it
+    block.size = static_cast<std::uint32_t>(span.size);
+    block.filled = static_cast<std::uint32_t>(Block::room);
+    link(block);
+    size_ += span.size;
+    ++files_;
+  }
+
+  /// Whether any of it lies in a file.
+  bool has_files() const noexcept { return files_ != 0; }
+  /// The file that begins `behind` bytes after the first, or nothing: there are bytes in memory, or none.
+  std::optional<FileSpan> file_at(std::size_t behind) const noexcept;
+
+  /// The first parts of the chain that lie in memory, at most `max` of them; a file ends them. Returns how many were
+  /// set.
   unsigned gather(iovec* parts, unsigned max) const noexcept;
   /// Drops the first `count` bytes; they were sent.
   void pop(BlockPool& pool, std::size_t count) noexcept;
@@ -102,9 +144,24 @@ class OutputChain {
   }
   void drop_head(BlockPool& pool) noexcept;
 
+  /// At the front of a file block's storage; its owner lies behind it.
+  struct FilePlace {
+    int fd;
+    std::uint64_t offset;
+  };
+  static constexpr std::size_t file_owner_at = 16;
+  static_assert(sizeof(FilePlace) <= file_owner_at);
+  static FilePlace& place_of(Block& block) noexcept {
+    return *std::launder(reinterpret_cast<FilePlace*>(block.storage));
+  }
+  static const FilePlace& place_of(const Block& block) noexcept {
+    return *std::launder(reinterpret_cast<const FilePlace*>(block.storage));
+  }
+
   Block* head_ = nullptr;
   Block* tail_ = nullptr;
   std::size_t size_ = 0;
+  std::uint32_t files_ = 0;  // blocks that name a file
 };
 static_assert(sizeof(OutputChain) <= 32);
 

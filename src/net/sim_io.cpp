@@ -1,5 +1,7 @@
 #include "net/sim_io.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -175,7 +177,12 @@ void SimIo::after_read(SimConnection& connection) noexcept {
 WriteResult SimIo::write(Stream& stream) noexcept {
   SimConnection& connection = net_.connection(stream.fd);
   std::array<iovec, write_parts_max> parts;
-  const unsigned count = stream.out.gather(parts.data(), write_parts_max);
+  unsigned count = stream.out.gather(parts.data(), write_parts_max);
+  if (count == 0) {
+    if (!read_file(connection, *stream.out.file_at(0))) return {Wrote::failed, 0, EIO};
+    parts[0] = {connection.file_piece.data(), connection.file_piece.size()};
+    count = 1;
+  }
   if (!net_.options_.confirm_later) return take(connection, parts.data(), count);
   SLUICE_ASSERT(connection.frozen.empty());
   connection.frozen.assign(parts.data(), parts.data() + count);
@@ -186,6 +193,15 @@ WriteResult SimIo::write(Stream& stream) noexcept {
   ++stream.in_flight;
   net_.at(net_.now() + net_.delay(), [this, &connection] { queue(Kind::confirm, connection); });
   return {Wrote::queued, 0, 0};
+}
+
+bool SimIo::read_file(SimConnection& connection, const FileSpan& file) {
+  connection.file_piece.resize(std::min<std::size_t>(file.size, 16'384));
+  const ssize_t count =
+      ::pread(file.fd, connection.file_piece.data(), connection.file_piece.size(), static_cast<off_t>(file.offset));
+  if (count <= 0) return false;  // shorter than announced
+  connection.file_piece.resize(static_cast<std::size_t>(count));
+  return true;
 }
 
 WriteResult SimIo::end_write(SimConnection& connection) noexcept {

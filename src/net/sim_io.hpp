@@ -52,6 +52,7 @@ struct SimConnection {
 
   std::vector<iovec> frozen{};                            // a write that is to be confirmed
   std::string frozen_copy{};
+  std::string file_piece{};  // of a file that is being sent, until its write is confirmed
 };
 
 class SimIo {
@@ -202,6 +203,7 @@ class SimIo {
   bool take_from_backlog(int& error) noexcept;
   Read next_read(SimConnection& connection) noexcept;
   std::vector<char> read_bytes(SimConnection& connection, bool partly) noexcept;
+  static bool read_file(SimConnection& connection, const FileSpan& file);
   void after_read(SimConnection& connection) noexcept;
   WriteResult take(SimConnection& connection, const iovec* parts, unsigned count) noexcept;
   WriteResult end_write(SimConnection& connection) noexcept;

@@ -77,6 +77,10 @@ void Connection::write_head(const http::ResponseHead& head, std::string_view sma
 void Connection::write_body(Response& response) {
   constexpr std::size_t piece_max = std::size_t{1} << 30;
   base::BlockPool& blocks = shard_->blocks();
+  if (auto file = ResponseAccess::file(response)) {
+    write_file(std::move(file));
+    return;
+  }
   std::string_view body = response.body();
   for (; body.size() > piece_max; body.remove_prefix(piece_max)) {
     out.append_external(blocks, body.substr(0, piece_max), Nobody{});  // the last piece keeps the bytes alive
@@ -87,6 +91,20 @@ void Connection::write_body(Response& response) {
   else out.append_external(blocks, body, Nobody{});
 }
 
+void Connection::write_file(std::shared_ptr<const FileBody> body) {
+  constexpr std::uint64_t piece_max = std::uint64_t{1} << 30;
+  base::BlockPool& blocks = shard_->blocks();
+  for (const FileBody::Piece& piece : body->pieces) {
+    out.append(blocks, piece.before);
+    for (std::uint64_t done = 0; done < piece.size;) {
+      const auto size = static_cast<std::size_t>(std::min(piece.size - done, piece_max));
+      out.append_file(blocks, {body->fd.get(), piece.offset + done, size}, std::shared_ptr<const FileBody>{body});
+      done += size;
+    }
+  }
+  out.append(blocks, body->end);
+}
+
 void Connection::write_response(Response& response) {
   constexpr std::size_t copied_max = 2048;
   const bool close = must_close() || ResponseAccess::close(response);
@@ -94,11 +112,11 @@ void Connection::write_response(Response& response) {
   head.status = static_cast<std::uint16_t>(response.status());
   head.content_type = ResponseAccess::content_type(response);
   head.fields = ResponseAccess::fields(response);
-  head.content_length = response.body().size();
+  head.content_length = ResponseAccess::body_bytes(response);
   if (close) head.connection = http::ResponseHead::Connection::close;
   else if (exchange_->head.keep_alive_1_0) head.connection = http::ResponseHead::Connection::keep_alive;
   const bool bodiless = head_only() || head.status == 204 || head.status == 304;
-  const bool copied = !bodiless && response.body().size() <= copied_max;
+  const bool copied = !bodiless && head.content_length <= copied_max && !ResponseAccess::in_file(response);
   write_head(head, copied ? response.body() : std::string_view{});
   if (!bodiless && !copied) write_body(response);
   sent_answer();

@@ -18,6 +18,7 @@
 
 namespace sluice::detail {
 
+struct FileBody;
 class Shard;
 
 struct ReadyTag {};
@@ -92,6 +93,8 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   bool expectation_refused();
   admission::ArrivalView arrival_view() const noexcept;
   void dispatch();
+  /// Whether the handler had an answer at hand, without a permit.
+  bool answered_first(const admission::ArrivalView& arrival);
   void admit(const admission::ArrivalView& arrival);
   std::uint64_t client_of(Exchange& exchange) const;
   void phase_over();
@@ -144,6 +147,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   void write_fixed(int status, std::string_view fields, bool close);
   void write_head(const http::ResponseHead& head, std::string_view small_body);
   void write_body(Response& response);
+  void write_file(std::shared_ptr<const FileBody> body);
   void sent_answer() noexcept;
   void leave_exchange(bool close);
   bool is_last_request() const noexcept;

@@ -76,6 +76,7 @@ void Connection::dispatch() {
     return;
   }
   if (needs_permit(route.handler.runs())) {
+    if (route.handler.answers_first() && answered_first(arrival)) return;
     admit(arrival);
     return;
   }
@@ -95,6 +96,14 @@ void Connection::dispatch() {
   x.claim.store(Claim::running, std::memory_order_relaxed);
   x.own_bytes(fd);
   run_on_loop();
+}
+
+bool Connection::answered_first(const admission::ArrivalView& arrival) {
+  Exchange& x = *exchange_;
+  if (x.inflow != nullptr || admission::judge(arrival) || !x.answer_first()) return false;
+  answer_claimed(x);
+  shard_->free(x);
+  return true;
 }
 
 void Connection::admit(const admission::ArrivalView& arrival) {

@@ -327,6 +327,28 @@ void Exchange::run_in_place() noexcept {
   tally.responded.add_owned();
 }
 
+bool Exchange::answer_first() noexcept {
+  std::string keeper;
+  home_->guard().enter(*route);
+  try {
+    std::optional<Response> answer = route->handler.first_answer(request_);
+    home_->guard().leave();
+    if (!answer) return false;
+    store(*std::move(answer));
+  } catch (...) {
+    home_->guard().leave();
+    home_->core().log(LogEvent::Level::error, "answer_first_threw", route->pattern,
+                      text_of(std::current_exception(), keeper));
+    return false;
+  }
+  Tally& tally = home_->tally(*route->lane);
+  tally.inlined.add_owned();
+  tally.started.add_owned();
+  tally.responded.add_owned();
+  claim.store(Claim::responded, std::memory_order_relaxed);
+  return true;
+}
+
 Response* Exchange::degraded(ShedReason reason) noexcept {
   if (!route->options.on_shed) return nullptr;
   std::string keeper;

@@ -135,6 +135,8 @@ class Exchange final : public admission::Job,
   /// On the loop, for a plain function from request to response: there is no handle that anybody else could have, so
   /// claim and pins need no atomics. The answer is there when it returns.
   void run_in_place() noexcept;
+  /// On the loop, for a handler that may have its answer at hand. True: the answer is there, as after run_in_place().
+  bool answer_first() noexcept;
   void send_home() noexcept override;
   void send_home_unstarted() noexcept override;
   LifeOf<base::StdSync>::Arrival arrive() noexcept { return life_.arrive(); }

@@ -36,7 +36,7 @@ bool Outflow::flush() noexcept {
 bool Outflow::end(End how, std::string&& trailers) noexcept {
   const std::lock_guard lock{lock_};
   if (end_ != End::open) return end_ == End::finished && !broken_;
-  const bool whole = how == End::finished && (!options_.length || accepted_ == *options_.length);
+  const bool whole = how == End::finished && (!options_.length || options_.discards || accepted_ == *options_.length);
   end_ = whole ? End::finished : End::aborted;
   trailers_ = std::move(trailers);
   return whole && !broken_;

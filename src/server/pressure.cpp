@@ -85,6 +85,8 @@ bool Connection::held_back() noexcept {
   if (exchange_ == nullptr || (state_ != State::body && state_ != State::handling)) return false;
   Exchange& x = *exchange_;
   if (x.route->options.criticality == Criticality::exempt) return false;
+  // What a reader takes is not kept here, and its answer may be waiting for it.
+  if (x.inflow != nullptr && !x.inflow->over()) return false;
   const Pressure level = shard_->pressure();
   // Behind a request in progress nothing is waited for; its answer ends the pause.
   const bool held = state_ == State::handling ? level >= Pressure::hold : body_held_back(level);

@@ -139,7 +139,8 @@ Response& Response::own_body(std::string&& bytes) noexcept {
 
 std::string_view Response::body() const noexcept {
   switch (kind_) {
-    case BodyKind::none: return {};
+    case BodyKind::none:
+    case BodyKind::file: return {};
     case BodyKind::owned: return owned_;
     case BodyKind::fixed:
     case BodyKind::shared: return shared_.bytes;

@@ -3,6 +3,8 @@
 
 #include <sluice/message.hpp>
 
+#include "server/file_body.hpp"
+
 namespace sluice::detail {
 
 struct ResponseAccess {
@@ -12,6 +14,20 @@ struct ResponseAccess {
   static bool close(const Response& r) noexcept { return r.close_; }
   static bool owns_body(const Response& r) noexcept { return r.kind_ == Response::BodyKind::owned; }
   static bool shares_body(const Response& r) noexcept { return r.kind_ == Response::BodyKind::shared; }
+  static std::uint64_t body_bytes(const Response& r) noexcept {
+    return r.kind_ == Response::BodyKind::file ? file(r)->bytes : r.body().size();
+  }
+  static bool in_file(const Response& r) noexcept { return r.kind_ == Response::BodyKind::file; }
+  /// Null if its body does not lie in a file.
+  static std::shared_ptr<const FileBody> file(const Response& r) noexcept {
+    if (r.kind_ != Response::BodyKind::file) return nullptr;
+    return std::static_pointer_cast<const FileBody>(r.shared_.owner);
+  }
+  static void set_file(Response& r, std::shared_ptr<const FileBody> body) noexcept {
+    r.drop_body();
+    r.shared_.owner = std::move(body);
+    r.kind_ = Response::BodyKind::file;
+  }
   static std::string&& take_owned(Response& r) noexcept { return std::move(r.owned_); }
   static SharedBytes&& take_shared(Response& r) noexcept { return std::move(r.shared_); }
 };

@@ -352,6 +352,7 @@ void Shard::adopt_orphan(Exchange& x) noexcept {
     if (arrival.news) calls = x.take_calls();
     if (ended_unstarted(x) && x.permit) release_permit(*x.lane, x.ticket);
     if (arrival.deliver) counts_.responses_dropped.add_owned();
+    if (arrival.deliver && x.outflow() != nullptr) x.outflow()->break_off();
     if (arrival.free) {
       free(x);
       if (exchanges_.in_use() == 0) last = std::move(self_);

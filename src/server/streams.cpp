@@ -222,7 +222,8 @@ std::vector<std::pair<std::string, std::string>> BodyReader::trailers() const {
 
 ResponseWriter Responder::stream(Response head, const StreamOptions& options) && {
   const int status = head.status();
-  if (!head.body().empty()) throw std::invalid_argument{"stream(): the head must not have a body"};
+  if (detail::ResponseAccess::body_bytes(head) != 0)
+    throw std::invalid_argument{"stream(): the head must not have a body"};
   if (status == 204 || status == 205 || status == 304) {
     throw std::invalid_argument{"stream(): an answer with this status has no body"};
   }

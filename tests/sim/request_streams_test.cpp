@@ -169,6 +169,22 @@ TEST_F(RequestStreams, WhatIsNotReadStaysWithTheClient) {
   EXPECT_EQ(talker.answer().body, "done");
 }
 
+TEST_F(RequestStreams, ABodyThatIsReadGoesOnWhileOthersWaitForMemory) {
+  app.post("/whole", [](const Request& q) { return text(q.body()); });
+  options.limits.buffered_bytes_max = 298'000;
+  serve();
+  Talker& large = client().say("POST /whole HTTP/1.1\r\nHost: h\r\nContent-Length: 250000\r\n\r\n" + pattern(240'000));
+  ASSERT_TRUE(until([&] { return stage->shard(0).pressure() >= detail::Pressure::hold; }));
+  const std::string body = pattern(200'000);
+  Talker& talker = client().ask("POST", "/held", {}, body);
+  ASSERT_TRUE(until_started());
+  EXPECT_EQ(read_all_of(body.size()), body);
+  EXPECT_GE(stage->shard(0).pressure(), detail::Pressure::hold);
+  responder->respond(text("done"));
+  EXPECT_EQ(talker.answer().body, "done");
+  large.net().reset();
+}
+
 TEST_F(RequestStreams, AnnouncedTooLargeItIsRefusedBeforeTheHandler) {
   serve();
   Talker& talker = client().say("POST /held HTTP/1.1\r\nHost: h\r\nContent-Length: 10000001\r\n\r\n", "POST");

@@ -130,6 +130,15 @@ TEST_F(ResponseStreams, HeadHasTheSameFieldsAndNoBody) {
   EXPECT_EQ(talker.get("/").answer(1).body, "plain");
 }
 
+TEST_F(ResponseStreams, AHeadOfKnownLengthNeedsNoBytes) {
+  serve();
+  Talker& talker = client().ask("HEAD", "/held?length=1000");
+  ASSERT_TRUE(until_begun());
+  EXPECT_TRUE(writer.finish());
+  EXPECT_EQ(talker.answer().header("content-length"), "1000");
+  EXPECT_EQ(talker.get("/").answer(1).body, "plain");
+}
+
 TEST_F(ResponseStreams, DestroyedUnfinishedItResetsTheConnection) {
   for (const char* version : {"1.0", "1.1"}) {
     app = Router{};
