@@ -21,10 +21,10 @@ TEST(Ladder, StaysOnTheFirstRungWhileRefusalsAreCheap) {
 
 TEST(Ladder, ClimbsARungInEachWindowThatIsTooDear) {
   Ladder ladder;
-  EXPECT_EQ(ladder.observe(refusing(15'000, 60ms)), Rung::delay);
-  EXPECT_EQ(ladder.observe(refusing(15'000, 60ms)), Rung::pause_reads);
-  EXPECT_EQ(ladder.observe(refusing(15'000, 60ms)), Rung::pause_accept);
-  EXPECT_EQ(ladder.observe(refusing(15'000, 60ms)), Rung::pause_accept);
+  EXPECT_EQ(ladder.observe(refusing(22'500, 90ms)), Rung::delay);
+  EXPECT_EQ(ladder.observe(refusing(22'500, 90ms)), Rung::pause_reads);
+  EXPECT_EQ(ladder.observe(refusing(22'500, 90ms)), Rung::pause_accept);
+  EXPECT_EQ(ladder.observe(refusing(22'500, 90ms)), Rung::pause_accept);
 }
 
 TEST(Ladder, LearnsTheCostWhereMostAnswersAreRefusals) {
@@ -49,18 +49,18 @@ TEST(Ladder, RefusalsHeldBackAreNotTakenForDear) {
 TEST(Ladder, OnlyWhoKeepsBeingRefusedIsNotReadForAWhile) {
   Ladder ladder;
   EXPECT_FALSE(ladder.rests(255));
-  for (int i = 0; i < 3; ++i) ladder.observe(refusing(15'000, 60ms));
+  for (int i = 0; i < 3; ++i) ladder.observe(refusing(22'500, 90ms));
   EXPECT_FALSE(ladder.rests(7));
   EXPECT_TRUE(ladder.rests(8));
 }
 
 TEST(Ladder, ComesDownSlowlyAndOnlyOnceItIsCalm) {
   Ladder ladder;
-  ladder.observe(refusing(4000, 16ms));
+  ladder.observe(refusing(8000, 32ms));
   ASSERT_EQ(ladder.rung(), Rung::delay);
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(ladder.observe(refusing(2500, 10ms)), Rung::delay);  // over half of its share
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(ladder.observe(refusing(5000, 20ms)), Rung::delay);  // over half of its share
   for (int i = 0; i < 4; ++i) EXPECT_EQ(ladder.observe(refusing(100, 400us)), Rung::delay);
-  ladder.observe(refusing(2500, 10ms));
+  ladder.observe(refusing(5000, 20ms));
   for (int i = 0; i < 4; ++i) EXPECT_EQ(ladder.observe(refusing(0, 0us)), Rung::delay);
   EXPECT_EQ(ladder.observe(refusing(0, 0us)), Rung::answer);
 }
