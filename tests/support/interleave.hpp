@@ -354,6 +354,9 @@ class CheckedAtomic {
   T fetch_and(T value, std::memory_order = std::memory_order_seq_cst) {
     return change([&](T old) { return static_cast<T>(old & value); });
   }
+  T fetch_or(T value, std::memory_order = std::memory_order_seq_cst) {
+    return change([&](T old) { return static_cast<T>(old | value); });
+  }
   bool compare_exchange_strong(T& expected, T wanted, std::memory_order = std::memory_order_seq_cst,
                                std::memory_order = std::memory_order_seq_cst) {
     step();

@@ -1,6 +1,6 @@
 // life_model.hpp: one exchange as the checker sees it: the very code of life.hpp and mailbox.hpp, the claim word, and
-// around them the few lines of Exchange and Shard that use them (exchange.cpp: finish, drop, settle, run; shard.cpp:
-// home, retire, adopt_orphan), with ghosts that know what must never happen.
+// around them the few lines of Exchange and Shard that use them (exchange.cpp: finish, drop, settle, run; streams.cpp:
+// begin_stream, end_writer, tell_news; shard.cpp: home, retire, adopt_orphan), with ghosts that know what must never happen.
 #pragma once
 
 #include <array>
@@ -16,18 +16,21 @@
 namespace sluice::interleave {
 
 enum class Do : std::uint8_t {
-  respond,      // claims RESPONDED, ends the handle
-  raise,        // claims RAISED, ends the handle
-  drop,         // ends the handle; the last one claims a 500 first
-  touch,        // reads the request
-  give_first,   // one handle to the first foreign thread
+  respond,  // claims RESPONDED, ends the handle
+  raise,  // claims RAISED, ends the handle
+  drop,  // ends the handle; the last one claims a 500 first
+  begin_stream,  // claims RESPONDED and keeps the handle, which is a writer's from there on
+  news,  // a reader or writer has something for the loop
+  end_writer,  // that, and the end of its handle
+  touch,  // reads the request
+  give_first,  // one handle to the first foreign thread
   give_second,  // one handle to the second one
-  give_both,    // two handles to the first foreign thread
-  give_hook,    // the handle belongs to a stop callback now, which drops it on the loop
-  await_stop,   // until the loop has asked for the end, or taken the answer
-  await_answer, // until the client has its answer
-  throws,       // leaves the frame: handles in it are dropped by the unwinding, the frame claims
-  returns,      // leaves the frame
+  give_both,  // two handles to the first foreign thread
+  give_hook,  // the handle belongs to a stop callback now, which drops it on the loop
+  await_stop,  // until the loop has asked for the end, or taken the answer
+  await_answer,  // until the client has its answer
+  throws,  // leaves the frame: handles in it are dropped by the unwinding, the frame claims
+  returns,  // leaves the frame
 };
 
 struct Script {
@@ -97,6 +100,7 @@ class LifeModel {
     const bool answered = outcome == Claim::responded || outcome == Claim::raised;
     explorer_.check(outcome != Claim::running, "no outcome");
     explorer_.check(delivered_ == (answered ? 1 : 0), "an answer that nobody delivered");
+    explorer_.check(!news_, "news that nobody heard");
   }
 
   // ---- Exchange
@@ -137,6 +141,23 @@ class LifeModel {
     end_handle(won, in_frame_on_loop);
   }
 
+  void begin_stream(bool in_frame_on_loop) {
+    touch("a stream begins after the exchange was freed");
+    if (claim_running(Claim::responded) && life_.deliver_pinned(in_frame_on_loop)) post();
+  }
+
+  void tell_news() {
+    touch("news of an exchange that was freed");
+    const bool owed = life_.tell_news();
+    news_ = true;  // no other thread runs between the two: they change at operations only
+    if (owed) post();
+  }
+
+  void end_writer(bool in_frame_on_loop) {
+    tell_news();
+    end_handle(false, in_frame_on_loop);
+  }
+
   void drop(bool in_frame_on_loop, bool unwinding = false) {
     touch("a handle is dropped after the exchange was freed");
     typename Life::End end;
@@ -172,6 +193,9 @@ class LifeModel {
         case Do::respond: --held, answer(Claim::responded, on_loop); break;
         case Do::raise: --held, answer(Claim::raised, on_loop); break;
         case Do::drop: --held, drop(on_loop); break;
+        case Do::begin_stream: begin_stream(on_loop); break;
+        case Do::news: tell_news(); break;
+        case Do::end_writer: --held, end_writer(on_loop); break;
         case Do::touch:
           touch("the handler reads a request that was freed");
           step();
@@ -206,6 +230,9 @@ class LifeModel {
         case Do::respond: answer(Claim::responded, false); break;
         case Do::raise: answer(Claim::raised, false); break;
         case Do::drop: drop(false); break;
+        case Do::begin_stream: begin_stream(false); break;
+        case Do::news: tell_news(); break;
+        case Do::end_writer: end_writer(false); break;
         case Do::touch:
           touch("a foreign thread reads a request that was freed");
           step();
@@ -258,6 +285,7 @@ class LifeModel {
     posted_ = false;
     touch("a freed exchange arrives");
     const typename Life::Arrival arrival = life_.arrive();
+    if (arrival.news) news_ = false;
     if (arrival.deliver) deliver();
     if (arrival.free) free();
   }
@@ -298,6 +326,7 @@ class LifeModel {
   bool posted_ = false;  // the node is in the mailbox, or its poster is about to put it there
   bool pushed_ = false;  // the loop is awake
   bool nudged_ = false;
+  bool news_ = false;  // told, and the loop has not looked yet
   bool freed_ = false;
   int released_ = 0;
   int delivered_ = 0;
