@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <exception>
 #include <expected>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -21,10 +22,12 @@
 
 #include <simdjson.h>
 
+#include <sluice/extra/files.hpp>
 #include <sluice/extra/json.hpp>
 #include <sluice/extra/signals.hpp>
 #include <sluice/sluice.hpp>
 
+#include "bodies.hpp"
 #include "later.hpp"
 #include "user_store.hpp"
 
@@ -168,6 +171,22 @@ void add_pool_routes(Router& app, Parts& parts, unsigned workers, unsigned user_
           {.lane = "users"});
 }
 
+// Work whose length is the client's: a lane of its own, and budgets in minutes.
+void add_body_routes(Router& app, const std::string& site, unsigned workers) {
+  app.lane("bodies", {.in_flight_max = std::max(1u, workers / 2)});
+  app.lane("files", {.in_flight_max = std::max(1u, workers / 2)});
+  constexpr std::uint64_t upload_bytes_max = std::uint64_t{4} << 30;
+  app.post("/upload", sluice::blocking(sum_up),
+           {.budget = 10min, .body_bytes_max = upload_bytes_max, .stream_body = true, .lane = "bodies"});
+  app.get("/stream", sluice::blocking(stream_bytes), {.lane = "bodies"});
+  app.post("/form", sluice::blocking(list_form),
+           {.budget = 2min, .body_bytes_max = std::uint64_t{64} << 20, .stream_body = true, .lane = "bodies"});
+  if (site.empty()) return;
+  const RouteOptions files{.lane = "files"};
+  app.get("/file", sluice::file(site + "/about.txt"), files);
+  app.get("/static/{path...}", sluice::static_files(site, {.cache_control = "max-age=60"}), files);
+}
+
 void add_later_and_failing_routes(Router& app, Parts& parts) {
   app.lane("later", {.in_flight_max = later_max});
   app.get("/later",
@@ -192,6 +211,7 @@ struct Flags {
   std::vector<std::string> listen{"127.0.0.1:8080"};
   unsigned loops = sluice::default_loops();
   unsigned workers = 32;
+  std::string site = SLUICE_EXAMPLES_SITE;
   std::string io = "auto";
   std::chrono::milliseconds::rep head_timeout_ms = 0;
   bool quiet = false;
@@ -211,6 +231,10 @@ void describe(CLI::App& program, Flags& flags) {
   program.add_option("--workers", flags.workers, "threads for blocking handlers, default: 32")
       ->type_name("N")
       ->check(range(1, 4096));
+  program
+      .add_option("--site", flags.site,
+                  "the folder behind /static, empty: none; default: the one beside this program's source")
+      ->type_name("DIR");
   program
       .add_option("--head-timeout", flags.head_timeout_ms, "milliseconds a client may take to send a request's head")
       ->type_name("MS")
@@ -251,6 +275,9 @@ int serve(const Flags& flags) {
   add_plain_routes(app, parts);
   add_pool_routes(app, parts, flags.workers, user_connections);
   add_later_and_failing_routes(app, parts);
+  // A program that was moved away from its source does without.
+  const bool has_site = flags.site != SLUICE_EXAMPLES_SITE || std::filesystem::is_directory(flags.site);
+  add_body_routes(app, has_site ? flags.site : std::string{}, flags.workers);
 
   Server server{std::move(app), options_from(flags)};
   parts.server = &server;

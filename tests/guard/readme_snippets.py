@@ -32,6 +32,8 @@ BLOCK = re.compile(r"(?:^<!-- snippet: ([^\n]*?) *-->\n)?^```cpp[^\n]*\n(.*?)^``
 PAGES = ("README.md", "src/README.md", "tests/README.md", "examples/README.md", "bench/load/README.md")
 
 PRELUDE = """
+#include <array>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <expected>
@@ -43,7 +45,12 @@ PRELUDE = """
 #include <thread>
 #include <vector>
 
+#include <sluice/extra/cookies.hpp>
+#include <sluice/extra/files.hpp>
+#include <sluice/extra/form.hpp>
 #include <sluice/extra/json.hpp>
+#include <sluice/extra/multipart.hpp>
+#include <sluice/extra/negotiate.hpp>
 #include <sluice/extra/signals.hpp>
 #include <sluice/sluice.hpp>
 

@@ -165,7 +165,7 @@ def slow_readers_once(lab):
         row.checks = [at_most("RSS growth", (max(watch.of("rss_bytes")) - rss_before) // 1024, memory_max // 1024,
                               " KiB", exact=True),
                       at_most("the oldest of them", round(oldest, 2), READER_AGE_MAX_S, " s"),
-                      holds("some were cut off", found["ended"] > 0, f"{found['ended']:,}"),
+                      holds("some were cut off", found["ended"] > 0, f"{found['ended']:,}", exact=False),
                       like_alone("p99 of the others", result.quantile("2xx", 0.99), floor["p99_us"]),
                       equals("others without a 2xx", result.planned - result.count("2xx"), 0), server.books()]
         row.checks[4].exact = False
