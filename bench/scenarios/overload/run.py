@@ -8,8 +8,8 @@
     bench/scenarios/overload/run.py --only double_answer --server build/tsan/bench/overload-server
     bench/scenarios/overload/run.py --list
 
-Writes results.json and table.md to --out, and the table into the README.md beside this file after a whole run. Ends
-with 1 if a line fails.
+Writes results.json and table.md to --out, and the table into the README.md beside this file after a whole run; --only
+replaces its experiments' rows there and says so. Ends with 1 if a line fails.
 """
 import argparse
 import dataclasses
@@ -143,6 +143,31 @@ def write_readme(section):
     README.write_text(text[:begin + len(MARKS[0])] + "\n" + section + "\n" + text[end:], encoding="utf-8")
 
 
+def replace_rows(names, rows, smoke, began):
+    """Puts the rows of some experiments in the place of their old ones in the README.md's table."""
+    text = README.read_text(encoding="utf-8")
+    begin, end = (text.find(mark) for mark in MARKS)
+    old = text[begin + len(MARKS[0]):end].strip().splitlines()
+    fresh = dict.fromkeys(names, ())
+    for name in names:
+        fresh[name] = table_of([row for row in rows if row.experiment == name], smoke).splitlines()[2:]
+    lines, noted, known = [], False, set()
+    for line in old:
+        name = line.split("|")[1].strip() if line.startswith("| ") else ""
+        if name in fresh:
+            lines += fresh[name] if name not in known else ()
+            known.add(name)
+            continue
+        if not line and not noted:
+            when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))
+            lines.append(f"* made again: {', '.join(names)}, at {commit()}, {when}")
+            noted = True
+        lines.append(line)
+    if known != set(names):
+        raise Failure(f"{README} has no rows yet for {', '.join(sorted(set(names) - known))}: make a whole run first")
+    write_readme("\n".join(lines))
+
+
 # ---- running
 
 def say(row, smoke, took_s):
@@ -203,8 +228,11 @@ def main():
     (options.out / "table.md").write_text(section + "\n", encoding="utf-8")
     failed = [row for row in rows if row.state(smoke) == "FAIL"]
     print(f"{len(rows) - len(failed)} of {len(rows)} passed; {options.out / 'table.md'}")
-    if scale.name == "full" and not options.only and not options.no_readme:
-        write_readme(section)
+    if scale.name == "full" and not options.no_readme:
+        if options.only:
+            replace_rows([name for name in EXPERIMENTS if name in options.only], rows, smoke, began)
+        else:
+            write_readme(section)
         print(README.relative_to(ROOT))
     return 1 if failed else 0
 
