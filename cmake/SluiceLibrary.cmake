@@ -1,10 +1,13 @@
-# The library: every src/**/*.cpp, with llhttp folded in.
+# The library: every src/**/*.cpp whose libraries are there, with llhttp folded in.
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 find_package(llhttp MODULE REQUIRED)
 
 file(GLOB_RECURSE sluice_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*.cpp")
+if(sluice_codings_left_out)
+  list(REMOVE_ITEM sluice_sources ${sluice_codings_left_out})
+endif()
 
 # llhttp in source form becomes part of the library. Every name of it gets a prefix, so that a program may link an
 # llhttp of its own beside a static sluice; in a shared one they are hidden as well.
@@ -43,7 +46,10 @@ function(sluice_library name)
   target_include_directories(${name}
     PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>"
     PRIVATE "${PROJECT_SOURCE_DIR}/src")
-  target_link_libraries(${name} PUBLIC Threads::Threads)
+  target_link_libraries(${name} PUBLIC Threads::Threads PRIVATE ${sluice_coding_targets})
+  # Only this file asks which codings there are; each library's header is included by one other.
+  set_source_files_properties("${PROJECT_SOURCE_DIR}/src/extra/coding.cpp" TARGET_DIRECTORY ${name} PROPERTIES
+    COMPILE_DEFINITIONS "${sluice_coding_defines}")
   if(TARGET sluice_llhttp)
     target_sources(${name} PRIVATE $<TARGET_OBJECTS:sluice_llhttp>)
     # Only http/parser.cpp includes llhttp.h.

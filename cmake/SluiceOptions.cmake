@@ -13,6 +13,9 @@ option(SLUICE_TEST_PCH "Precompile GoogleTest's and the standard library's heade
 set(SLUICE_SANITIZE "none" CACHE STRING "Sanitizers: none | address,undefined | thread")
 set_property(CACHE SLUICE_SANITIZE PROPERTY STRINGS "none" "address,undefined" "thread")
 
+set(SLUICE_WITH_COMPRESSION "AUTO" CACHE STRING "Content codings: AUTO (with zlib if it is there) | ON | OFF")
+set_property(CACHE SLUICE_WITH_COMPRESSION PROPERTY STRINGS "AUTO" "ON" "OFF")
+
 set(sluice_sse42_default OFF)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   set(sluice_sse42_default ON)
@@ -38,6 +41,9 @@ endif()
 
 if(NOT SLUICE_SANITIZE MATCHES "^(none|address,undefined|thread)$")
   message(FATAL_ERROR "SLUICE_SANITIZE is \"${SLUICE_SANITIZE}\"; it can be none, address,undefined or thread.")
+endif()
+if(NOT SLUICE_WITH_COMPRESSION MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "SLUICE_WITH_COMPRESSION is \"${SLUICE_WITH_COMPRESSION}\"; it can be AUTO, ON or OFF.")
 endif()
 if(SLUICE_FUZZ AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   message(FATAL_ERROR "SLUICE_FUZZ needs Clang, whose libFuzzer it uses; found ${CMAKE_CXX_COMPILER_ID}.")

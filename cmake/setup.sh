@@ -11,8 +11,8 @@ set -euo pipefail
 # tool:package, taken as there if the command is, whoever installed it
 tools=(g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config curl:curl wrk:wrk python3:python3 node:nodejs)
 # packages without a command
-libraries=(node-llhttp liburing-dev libfmt-dev libsimdjson-dev libsqlite3-dev libcli11-dev libgtest-dev libgmock-dev
-  libbenchmark-dev)
+libraries=(node-llhttp zlib1g-dev liburing-dev libfmt-dev libsimdjson-dev libsqlite3-dev libcli11-dev libgtest-dev
+  libgmock-dev libbenchmark-dev)
 optional=()
 if [ "${1:-}" = ci ]; then
   optional=(clang-format-19:clang-format-19 clang-tidy-19:clang-tidy-19 ccache:ccache)
@@ -28,7 +28,7 @@ fi
 if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
   echo "This is not a Debian system, so nothing was installed. sluice needs a C++23 compiler (GCC 12, Clang 19 or" \
     "newer), CMake 3.25, Ninja, pkg-config and llhttp (9.2.1 or newer, or its sources); its examples and tests also" \
-    "need simdjson, SQLite 3, CLI11, GoogleTest with GoogleMock, Google Benchmark, liburing, fmt, curl, wrk," \
+    "need zlib, simdjson, SQLite 3, CLI11, GoogleTest with GoogleMock, Google Benchmark, liburing, fmt, curl, wrk," \
     "python3 and node." >&2
   exit 0
 fi

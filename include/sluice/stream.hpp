@@ -64,8 +64,11 @@ class BodyReader {
   std::vector<std::pair<std::string, std::string>> trailers() const;
 
  private:
+  friend class DecodedReader;
   friend class Request;
   explicit BodyReader(detail::Handle&& handle) noexcept : handle_{std::move(handle)} {}
+  /// As on_ready(), whatever try_read() would say.
+  void call_soon(std::move_only_function<void()> callback);
   detail::Handle handle_;
   std::size_t taken_ = 0;  // of a body that was there already
 };

@@ -1,4 +1,4 @@
-// response_access.hpp: the inside of a Response, for the one place that sends it.
+// response_access.hpp: the inside of a Response, for the one place that sends it and for what rewrites fields.
 #pragma once
 
 #include <sluice/message.hpp>
@@ -11,6 +11,8 @@ struct ResponseAccess {
   /// Wire lines; a Content-Type set by header() among them.
   static std::string_view fields(const Response& r) noexcept { return r.fields_; }
   static std::string_view content_type(const Response& r) noexcept { return r.content_type_; }
+  /// Puts text into the value of a field, which begins or goes on at `at`; never one of Content-Type.
+  static void insert(Response& r, std::size_t at, std::string_view text) { r.fields_.insert(at, text); }
   static bool close(const Response& r) noexcept { return r.close_; }
   static bool owns_body(const Response& r) noexcept { return r.kind_ == Response::BodyKind::owned; }
   static bool shares_body(const Response& r) noexcept { return r.kind_ == Response::BodyKind::shared; }

@@ -193,6 +193,10 @@ void BodyReader::on_ready(std::move_only_function<void()> callback) {
     exchange->tell_news();
 }
 
+void BodyReader::call_soon(std::move_only_function<void()> callback) {
+  if (detail::Exchange* const exchange = handle_.peek()) exchange->call_soon(std::move(callback));
+}
+
 Problem BodyReader::problem() const {
   const detail::Exchange* const exchange = handle_.peek();
   const detail::Inflow::Failure failure =

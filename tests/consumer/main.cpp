@@ -4,12 +4,14 @@
 #include <string>
 #include <utility>
 
+#include <sluice/extra/compression.hpp>
 #include <sluice/extra/signals.hpp>
 #include <sluice/sluice.hpp>
 #include <sluice/version.hpp>
 
 int main() try {
   sluice::Router router;
+  if (sluice::coding_available(sluice::ContentCoding::gzip)) router.use(sluice::compress());
   router.get("/hello/{name}", [](const sluice::Request& request) {
     return sluice::Response{}.content_type("text/plain").body("hello " + request.param<std::string>("name"));
   });

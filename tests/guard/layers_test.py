@@ -45,6 +45,8 @@ OWNERS = {
     r"fmt/.*": r"src/extra/[a-z_]+\.cpp",
     r"openssl/.*": r"src/extra/tls\.cpp",
     r"zlib\.h": r"src/extra/gzip\.cpp",
+    r"brotli/.*": r"src/extra/brotli\.cpp",
+    r"zstd(_errors)?\.h": r"src/extra/zstd\.cpp",
 }
 
 STANDARD = set("""
@@ -186,6 +188,8 @@ PLANTED = [
     ("src/server/s.cpp", "#include <sluice/extra/x.hpp>"),
     ("src/server/s.cpp", "#include <liburing.h>"),
     ("src/server/s.cpp", "#include <boost/asio.hpp>"),
+    ("src/extra/coding.cpp", "#include <zlib.h>"),
+    ("src/extra/gzip.cpp", "#include <brotli/decode.h>"),
     ("src/server/s.cpp", '#include "s.hpp"'),
     ("src/server/s.cpp", '#include "base/absent.hpp"'),
     ("src/other/o.cpp", "#include <vector>"),
