@@ -52,8 +52,11 @@ class Talker {
   /// Waits for that answer to be complete.
   ClientResponse answer(std::size_t index = 0, base::Duration at_most = std::chrono::seconds{30}) {
     ClientResponse found;
+    std::size_t seen = std::string::npos;
     const bool there = server_.run_until(
         [&] {
+          if (client_.received().size() == seen) return false;  // a step that brought nothing
+          seen = client_.received().size();
           const auto all = answers();
           if (all.size() <= index || !all[index].complete) return false;
           found = all[index];
