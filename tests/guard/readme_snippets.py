@@ -45,6 +45,7 @@ PRELUDE = """
 #include <thread>
 #include <vector>
 
+#include <sluice/extra/compression.hpp>
 #include <sluice/extra/cookies.hpp>
 #include <sluice/extra/files.hpp>
 #include <sluice/extra/form.hpp>
@@ -130,7 +131,8 @@ def compile_program(args, name, code, scratch):
     define = ["-DSLUICE_SHARED"] if ".so" in args.library.suffixes else []
     done = subprocess.run(
         [args.compiler, "-std=c++23", "-Wall", "-Wextra", "-Werror", *define, f"-I{args.root}/include", str(source),
-         *(str(library) for library in args.bench), str(args.library), f"-Wl,-rpath,{args.library.parent}", "-pthread", "-o", str(binary)],
+         *(str(library) for library in args.bench), str(args.library),
+         *(f"-l{name}" for name in args.link), f"-Wl,-rpath,{args.library.parent}", "-pthread", "-o", str(binary)],
         capture_output=True, text=True)
     return binary, done.stderr if done.returncode else None
 
@@ -264,6 +266,7 @@ def main():
     parser.add_argument("--root", type=pathlib.Path, required=True)
     parser.add_argument("--compiler", required=True)
     parser.add_argument("--library", type=pathlib.Path, required=True)
+    parser.add_argument("--link", nargs="*", default=[], metavar="NAME", help="libraries that the library needs")
     parser.add_argument("--bench", type=pathlib.Path, nargs="*", default=[], help="libraries of sluice::bench")
     parser.add_argument("--scratch", type=pathlib.Path, required=True)
     parser.add_argument("--self-test", action="store_true")
