@@ -21,12 +21,6 @@ bool FileEntry::whole() const noexcept {
   return std::ranges::all_of(versions, [](const FileVersion& version) { return version.bytes != nullptr; });
 }
 
-bool FileEntry::same_as(const FileEntry& other) const noexcept {
-  return std::ranges::equal(versions, other.versions, [](const FileVersion& a, const FileVersion& b) {
-    return a.coding == b.coding && a.stamp == b.stamp;
-  });
-}
-
 std::shared_ptr<const FileEntry> FileCache::find(std::string_view path, base::TimePoint now) {
   const std::lock_guard lock{lock_};
   const auto found = index_.find(path);
@@ -64,11 +58,6 @@ void FileCache::keep(const std::string& path, std::shared_ptr<const FileEntry> e
 void FileCache::forget(std::string_view path) {
   const std::lock_guard lock{lock_};
   if (const auto found = index_.find(path); found != index_.end()) drop_locked(found->second);
-}
-
-std::uint64_t FileCache::bytes() const {
-  const std::lock_guard lock{lock_};
-  return bytes_;
 }
 
 void FileCache::drop_locked(Places::iterator place) {

@@ -33,8 +33,6 @@ struct FileEntry {
   std::uint64_t bytes() const noexcept;
   /// Every version is in memory.
   bool whole() const noexcept;
-  /// Made from the same files.
-  bool same_as(const FileEntry& other) const noexcept;
 };
 
 class FileCache {
@@ -49,7 +47,6 @@ class FileCache {
   /// Keeps it, if there is room for it at all; in place of what was known of the path.
   void keep(const std::string& path, std::shared_ptr<const FileEntry> entry, base::TimePoint now);
   void forget(std::string_view path);
-  std::uint64_t bytes() const;
 
  private:
   struct Place {
@@ -63,7 +60,7 @@ class FileCache {
 
   const std::uint64_t bytes_max_;
   const base::Duration recheck_;
-  mutable std::mutex lock_;
+  std::mutex lock_;
   Places places_;  // the latest asked for first
   std::map<std::string_view, Places::iterator> index_;  // keys are the places' own paths
   std::uint64_t bytes_ = 0;

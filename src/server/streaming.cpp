@@ -9,7 +9,6 @@
 
 namespace sluice::detail {
 
-using admission::Claim;
 using base::TimePoint;
 
 // ---- in
@@ -77,7 +76,7 @@ void Connection::fail_body(Inflow::Failure failure) noexcept {
   if (x.call_due()) shard_->call_later(x);
 }
 
-base::TimePoint Connection::next_rate_check() const noexcept {
+TimePoint Connection::next_rate_check() const noexcept {
   const Exchange& x = *exchange_;
   if (x.inflow == nullptr || x.inflow->over()) return base::never;
   const TimePoint judged = x.rate_since + shard_->limits().body_grace;
