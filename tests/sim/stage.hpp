@@ -16,6 +16,13 @@
 
 namespace sluice::sim {
 
+/// That many bytes, of which no stretch looks like its neighbours.
+inline std::string pattern(std::size_t size) {
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + (i * 7 + i / 251) % 26);
+  return text;
+}
+
 /// One client's side of one connection.
 class Talker {
  public:
