@@ -78,8 +78,8 @@ struct LaneOptions {
 
 /// What one route is given. Every field has a finite default.
 struct RouteOptions {
-  /// Time from the complete request to the answer; the client has its 504 when it is spent. Above 0. A client may ask
-  /// for less, see ServerOptions::deadline_headers.
+  /// Time from the complete request (its head, with stream_body) to the answer (its head, if it is streamed); the client
+  /// has its 504 when it is spent. Above 0. A client may ask for less, see ServerOptions::deadline_headers.
   std::chrono::milliseconds budget{5000};
   /// Those of LaneOptions, for the route's own lane.
   std::optional<std::uint32_t> in_flight_max{};

@@ -41,11 +41,12 @@ struct Limits {
   std::uint32_t body_window_bytes = 64 * 1024;     // of a streamed body, read ahead of its reader
   std::chrono::milliseconds idle_timeout{60'000};  // keep-alive connection without a request
   std::chrono::milliseconds write_timeout{10'000}; // response bytes waiting and none taken
-  std::uint32_t output_high_water = 64 * 1024;     // bytes; no further pipelined request is parsed above it
-  std::uint32_t pipelined_max = 16;                // requests answered per connection and turn
-  std::uint32_t pipelined_bytes_max = 64 * 1024;   // bytes kept behind a request in progress; then reads pause
-  std::chrono::milliseconds linger_timeout{2'000}; // after an error, reading what the client still sends
-  std::uint32_t linger_bytes_max = 64 * 1024;      // also: largest refused body that is read and thrown away
+  // Bytes that wait for a client; above it no further pipelined request is parsed and a ResponseWriter takes no more.
+  std::uint32_t output_high_water = 64 * 1024;
+  std::uint32_t pipelined_max = 16;  // requests answered per connection and turn
+  std::uint32_t pipelined_bytes_max = 64 * 1024;  // bytes kept behind a request in progress; then reads pause
+  std::chrono::milliseconds linger_timeout{2'000};  // after an error, reading what the client still sends
+  std::uint32_t linger_bytes_max = 64 * 1024;  // also: largest refused body that is read and thrown away
   /// All connections together; each loop has its share. From 3/4 of that on idle connections are closed, the longest
   /// idle first; from 7/8 on arriving bodies wait for up to a second; above it new requests and arriving bodies are
   /// refused with 503. Exempt routes are not held to it.
