@@ -43,7 +43,8 @@ class BodyReader {
   BodyReader& operator=(BodyReader&&) noexcept = default;
 
   /// What is there, up to the size of `into`; never waits. The first call of try_read, read or on_ready invites the
-  /// body of a client that has sent `Expect: 100-continue`.
+  /// body of a client that has sent `Expect: 100-continue`; call one of them before Responder::stream(), since no 100 can
+  /// follow a final head.
   ///   Units: bytes; `into` must not be empty.
   BodyRead try_read(std::span<char> into);
   /// Waits for at least one byte; 0 is the end of the body.
