@@ -187,10 +187,10 @@ TYPED_TEST(ConnectSeeds, LoseNothingAndCloseEveryStreamOnce) {
     if (testing::Test::HasFailure()) { FAIL() << "SLUICE_SEED=" << seed; }
   }
   if (one == nullptr) {
-    EXPECT_GT(all.faults, 500u);
-    EXPECT_GT(all.broken, 100u);
+    EXPECT_GT(all.faults, seeds);
+    EXPECT_GT(all.broken, seeds / 5);
     // With confirmation a slot is not free while anything names it.
-    if (std::is_same_v<TypeParam, SimPair>) { EXPECT_GT(all.stale, 100u); }
+    if (std::is_same_v<TypeParam, SimPair>) { EXPECT_GT(all.stale, seeds / 5); }
   }
 }
 
