@@ -3,7 +3,7 @@
 # nothing when nothing is missing. Runs as root, or as a user with sudo.
 #
 #   cmake/setup.sh        for building, testing and the demo
-#   cmake/setup.sh ci     also the formatter, the linter and the compiler cache, if the archive has them
+#   cmake/setup.sh ci     also the formatter, the linter, the compiler cache and a browser, if the archive has them
 #   cmake/setup.sh fuzz   also Clang 19 with its runtime, for the preset "fuzz"
 #   cmake/setup.sh peers  also the libraries that bench/peers compares with
 set -euo pipefail
@@ -12,10 +12,11 @@ set -euo pipefail
 tools=(g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config curl:curl wrk:wrk python3:python3 node:nodejs)
 # packages without a command
 libraries=(node-llhttp zlib1g-dev liburing-dev libfmt-dev libsimdjson-dev libsqlite3-dev libcli11-dev libgtest-dev
-  libgmock-dev libbenchmark-dev)
+  libgmock-dev libbenchmark-dev libbrotli-dev libzstd-dev)
 optional=()
 if [ "${1:-}" = ci ]; then
-  optional=(clang-format-19:clang-format-19 clang-tidy-19:clang-tidy-19 ccache:ccache)
+  optional=(clang-format-19:clang-format-19 clang-tidy-19:clang-tidy-19 ccache:ccache chromium:chromium
+    chromedriver:chromium-driver)
 elif [ "${1:-}" = fuzz ]; then
   libraries+=(clang-19 libclang-rt-19-dev)
 elif [ "${1:-}" = peers ]; then
