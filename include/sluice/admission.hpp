@@ -98,6 +98,9 @@ struct RouteOptions {
   /// The handler starts when the head is there and reads the body itself: Request::body_reader(). The budget begins
   /// with the head then, and holds for the body too. For handlers that answer later or run on the pool.
   bool stream_body = false;
+  /// Longest time an answer may be streamed, from its head to ResponseWriter::finish(); then the connection is cut,
+  /// which the writer sees as a client that has left. Unset: as long as its client keeps reading.
+  std::optional<std::chrono::milliseconds> stream_duration_max{};
   /// Asked about a request that announces its body and waits (`Expect: 100-continue`), before the body is invited.
   /// A Response refuses it: it is sent, the body is not read, the connection ends. nullopt: go on. A handler that
   /// streams the body may decide later as well: the body is invited by its first read.

@@ -277,7 +277,7 @@ TimePoint Connection::next_deadline() const noexcept {
       first = std::min(first, next_rate_check());
       break;
     }
-    case State::streaming: first = std::min(first, next_rate_check()); break;
+    case State::streaming: first = std::min({first, next_rate_check(), phase_deadline_}); break;
     case State::body: {
       const TimePoint judged = phase_deadline_ - shard_->limits().body_timeout + shard_->limits().body_grace;
       first = std::min({first, phase_deadline_, std::max(judged, shard_->now() + std::chrono::seconds{1})});
@@ -314,6 +314,10 @@ void Connection::timer_fired() {
       early = !handling_timed_out(now);
       break;
     case State::streaming:
+      if (now >= phase_deadline_) {
+        stream_over_time();
+        return;
+      }
       judge_body_rate();
       early = true;
       break;

@@ -117,6 +117,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   void discard_rest(const Exchange& answered);
   void begin_streaming(Response& head);
   void send_stream();
+  void stream_over_time();
   void write_piece(std::string&& bytes, bool chunked);
   void expect_progress() noexcept;
 

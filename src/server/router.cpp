@@ -22,6 +22,10 @@ void check(const RouteOptions& options, const std::string& name) {
   const auto fail = [&](const char* what) { throw std::invalid_argument{"route " + name + ": " + what}; };
   if (options.budget <= std::chrono::milliseconds{0}) fail("budget must be above 0");
   if (options.budget > time_max) fail("budget must not be above seven days");
+  if (options.stream_duration_max &&
+      (*options.stream_duration_max <= std::chrono::milliseconds{0} || *options.stream_duration_max > time_max)) {
+    fail("stream_duration_max must be above 0 and not above seven days");
+  }
   if (options.in_flight_max && *options.in_flight_max == 0) fail("in_flight_max must be above 0");
   if (options.queue_depth_max && *options.queue_depth_max == 0) fail("queue_depth_max must be above 0");
   if (options.queue_depth_max && *options.queue_depth_max > 65'536) fail("queue_depth_max must not be above 65,536");

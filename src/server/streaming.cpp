@@ -132,9 +132,17 @@ void Connection::begin_streaming(Response& response) {
   else if (x.head.keep_alive_1_0) head.connection = http::ResponseHead::Connection::keep_alive;
   x.chunks = head.chunked && !head_only();
   state_ = State::streaming;
+  const auto longest = x.route->options.stream_duration_max;
+  phase_deadline_ = longest ? shard_->now() + *longest : base::never;
   write_head(head, {});
   sent_answer();
+  arm();
   send_stream();
+}
+
+void Connection::stream_over_time() {
+  shard_->core().log(LogEvent::Level::warning, "stream_over_time", exchange_->route->pattern, {});
+  cut(true);
 }
 
 void Connection::bodies_moved() {

@@ -284,6 +284,83 @@ TEST_F(ResponseStreams, TheBudgetEndsWithTheHead) {
   EXPECT_EQ(lane("GET /long").timed_out, 0u);
 }
 
+TEST_F(ResponseStreams, AStreamEndsWithItsLongestDuration) {
+  app.get("/while",
+          [this](const Request& q, Responder r) {
+            token = q.stop_token();
+            writer = std::move(r).stream(Response{});
+            ++begun;
+          },
+          {.stream_duration_max = 20s});
+  serve();
+  Talker& talker = client().get("/while");
+  ASSERT_TRUE(until_begun());
+  const base::TimePoint begin = stage->now();
+  while (!talker.net().over() && stage->now() - begin < 60s) {
+    writer.try_write("tick");
+    writer.flush();
+    stage->run_for(1s);
+  }
+  EXPECT_GE(stage->now() - begin, 20s);
+  EXPECT_LE(stage->now() - begin, 22s);
+  EXPECT_TRUE(talker.net().saw_reset());
+  EXPECT_TRUE(writer.closed());
+  EXPECT_TRUE(token.stop_requested());
+  EXPECT_FALSE(writer.finish());
+}
+
+TEST_F(ResponseStreams, ADurationThatIsNoneIsRefused) {
+  const auto add = [](std::chrono::milliseconds longest) {
+    Router router;
+    router.get("/", [](const Request&) { return text(""); }, {.stream_duration_max = longest});
+  };
+  EXPECT_THROW(add(0ms), std::invalid_argument);
+  EXPECT_THROW(add(std::chrono::hours{24 * 8}), std::invalid_argument);
+}
+
+// Each wants a megabyte and reads five kilobytes of it.
+TEST_F(ResponseStreams, AThousandReadersThatStopHoldLittleAndAreGoneInTime) {
+  constexpr std::size_t readers = 1000, body_bytes = 1024 * 1024;
+  const std::string body = pattern(body_bytes);
+  struct Sender {
+    ResponseWriter out;
+    std::size_t sent = 0;
+  };
+  std::deque<Sender> senders;
+  std::function<void(Sender&)> more = [&](Sender& sender) {
+    sender.sent += sender.out.try_write(std::string_view{body}.substr(sender.sent));
+    if (sender.out.closed()) ++gave_up;
+    else if (sender.sent < body_bytes) sender.out.on_drain([&more, &sender] { more(sender); });
+    else sender.out.finish();
+  };
+  app.get("/megabyte", [&](const Request&, Responder r) {
+    senders.push_back({std::move(r).stream(Response{}, {.length = body_bytes})});
+    more(senders.back());
+  });
+  options.limits.connections_max = 2 * readers;
+  serve();
+  stage->net().options().send_buffer_bytes = 20'000;
+  for (std::size_t i = 0; i < readers; ++i) {
+    Talker& talker = client();
+    talker.net().set_window(5'000);
+    talker.get("/megabyte");
+  }
+  const base::TimePoint begin = stage->now();
+  std::uint64_t most = 0;
+  const auto all_gone = [&] {
+    most = std::max(most, tally().bytes_buffered.read());
+    return tally().slow_readers.read() == readers;
+  };
+  ASSERT_TRUE(until(all_gone));
+  EXPECT_LE(stage->now() - begin, 16s);
+  EXPECT_EQ(gave_up, static_cast<int>(readers));
+  // Above the mark: what of a piece was under way when it was reached.
+  EXPECT_LE(most, readers * (options.limits.output_high_water + 8 * 1024));
+  EXPECT_GT(most, readers * 1024) << "they did hold something";
+  senders.clear();
+  EXPECT_TRUE(until([&] { return lane("GET /megabyte").in_flight == 0; }));
+}
+
 TEST_F(ResponseStreams, AStreamBegunAfterTheBudgetIsClosed) {
   std::optional<Responder> kept;
   app.get("/late", [&](const Request&, Responder r) { kept.emplace(std::move(r)); }, {.budget = 100ms});
