@@ -7,7 +7,7 @@
 #include <string>
 
 #include "reading.hpp"
-#include "vectors.hpp"
+#include "support/message_vectors.hpp"
 
 namespace sluice::http::test {
 namespace {

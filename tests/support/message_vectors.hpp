@@ -1,5 +1,6 @@
-// vectors.hpp: malformed, odd and legal messages, each with the one outcome wanted of this library.
-// Compiled from what llhttp, other servers and RFC 9112 disagree about. Data only, shared by the table and fuzz tests.
+// message_vectors.hpp: malformed, odd and legal messages, each with the one outcome wanted of this library.
+// Compiled from what llhttp, other servers and RFC 9112 disagree about. Data only: the tables, the mutations and whole
+// servers are tested with it.
 #pragma once
 
 #include <string>
@@ -10,7 +11,7 @@ namespace sluice::http::test {
 struct Vector {
   std::string name;
   std::string bytes;
-  std::string wanted;  // in Reading's words
+  std::string wanted;  // for each message "ok" (":" and its body, if any) or its refusal; then "more" or "closed"
 };
 
 std::vector<Vector> request_line_vectors();
