@@ -36,6 +36,8 @@ class Reading {
   const char* head_bytes() const { return head_bytes_.c_str(); }
 
  private:
+  static constexpr std::uint64_t body_bytes_max = 1'000'000;
+
   bool step() { return in_body_ ? read_body() : read_head(); }
 
   bool read_head() {
@@ -50,6 +52,7 @@ class Reading {
     const std::size_t head_size = guard_.head_size();
     const auto parsed = parser_.parse({block.get(), head_size}, guard_, head_);
     if (!parsed) return refuse(parsed.error());
+    if (head_.content_length > body_bytes_max) return refuse({413, "body too large"});
     head_bytes_.assign(block.get(), head_size);
     pending_.erase(0, head_size);
     guard_.reset();
@@ -79,7 +82,7 @@ class Reading {
     switch (step.kind) {
       case ChunkedDecoder::Step::Kind::need_more: return false;
       case ChunkedDecoder::Step::Kind::data:
-        return decoder_.announced() <= 1'000'000 || refuse({413, "body too large"});
+        return decoder_.announced() <= body_bytes_max || refuse({413, "body too large"});
       case ChunkedDecoder::Step::Kind::done: end_message(true); return true;
       case ChunkedDecoder::Step::Kind::rejected: return refuse(step.reject);
     }
