@@ -37,6 +37,7 @@ std::vector<Vector> request_line_vectors() {
       {"one leading CRLF", "\r\n" + get_root, "ok"},
       {"two leading CRLF", "\r\n\r\n" + get_root, "ok"},
       {"three leading CRLF", "\r\n\r\n\r\n" + get_root, "400"},
+      {"ten leading CRLF", "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n" + get_root, "400"},
       {"CRLF between messages", get_root + "\r\n" + get_root, "ok ok"},
       {"leading bare LF", "\n" + get_root, "400"},
       {"leading bare CR", "\r" + get_root, "400"},
@@ -72,9 +73,13 @@ std::vector<Vector> request_line_vectors() {
       {"HTTP/1.9 with a body", "POST / HTTP/1.9\r\n" + host + coding + "\r\n" + hello, "ok:hello"},
       {"HTTP/2.0", line("GET / HTTP/2.0"), "505"},
       {"HTTP/3.0", line("GET / HTTP/3.0"), "505"},
+      {"HTTP/0.0", line("GET / HTTP/0.0"), "505"},
+      {"HTTP/9.9", line("GET / HTTP/9.9"), "505"},
       {"RTSP/1.0", line("GET / RTSP/1.0"), "400"},
       {"SOURCE with ICE/1.0", line("SOURCE / ICE/1.0"), "400"},
       {"DESCRIBE", line("DESCRIBE / HTTP/1.1"), "501"},
+      {"SOURCE", line("SOURCE / HTTP/1.1"), "501"},
+      {"SETUP", line("SETUP / HTTP/1.1"), "501"},
       {"LF after the request line", "GET / HTTP/1.1\nHost: h\r\n\r\n", "400"},
       {"CR after the request line", "GET / HTTP/1.1\rHost: h\r\n\r\n", "400"},
       {"CR CR LF after the request line", "GET / HTTP/1.1\r\r\nHost: h\r\n\r\n", "400"},
@@ -100,9 +105,12 @@ std::vector<Vector> target_vectors() {
       {"absolute-form, empty port", get("http://h:/"), "ok"},
       {"absolute-form, other port", get("http://h:81/"), "400"},
       {"absolute-form, other host", get("http://other/"), "400"},
+      {"absolute-form, other host in 1.0", "GET http://other/ HTTP/1.0\r\n" + host + "\r\n" + next, "400"},
+      {"absolute-form, port out of range", "GET http://h:65536/ HTTP/1.1\r\nHost: h:65536\r\n\r\n", "400"},
       {"absolute-form, IPv6", "GET http://[::1]:8080/ HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", "ok"},
       {"absolute-form without Host", "GET http://h/ HTTP/1.1\r\n\r\n", "400"},
       {"absolute-form with userinfo", get("http://u@h/"), "400"},
+      {"absolute-form, userinfo that looks like Host", get("http://h@h/"), "400"},
       {"absolute-form, empty authority", get("http:///x"), "400"},
       {"absolute-form, port only", get("http://:80/"), "400"},
       {"absolute-form, bad port", get("http://h:8x/"), "400"},
@@ -114,9 +122,13 @@ std::vector<Vector> target_vectors() {
       {"GET *", get("*"), "400"},
       {"OPTIONS *", line("OPTIONS * HTTP/1.1"), "ok"},
       {"OPTIONS *x", line("OPTIONS *x HTTP/1.1"), "400"},
+      {"OPTIONS, absolute-form, no path", line("OPTIONS http://h HTTP/1.1"), "ok"},
       {"CONNECT", line("CONNECT h:80 HTTP/1.1"), "501"},
       {"CONNECT and bytes behind", line("CONNECT h:80 HTTP/1.1") + next, "501"},
+      {"CONNECT with a body", "CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\nContent-Length: 5\r\n\r\nhello" + next, "501"},
+      {"CONNECT with a path", line("CONNECT / HTTP/1.1"), "501"},
       {"relative", get("foo"), "400"},
+      {"query only", get("?x"), "400"},
       {"dot", get("."), "400"},
       {"empty target", line("GET  HTTP/1.1"), "400"},
       {"fragment", get("/#f"), "400"},
@@ -131,6 +143,8 @@ std::vector<Vector> target_vectors() {
       {"double slash", get("//etc/passwd"), "ok"},
       {"bad escape", get("/%zz"), "400"},
       {"short escape", get("/%4"), "400"},
+      {"lone percent sign", get("/%"), "400"},
+      {"UTF-8 in the path", get("/\xc3\xa9"), "400"},
       {"escaped NUL", get("/%00"), "400"},
       {"escaped LF", get("/a%0ab"), "400"},
       {"escaped DEL", get("/a%7fb"), "400"},
@@ -178,14 +192,14 @@ std::vector<Vector> host_vectors() {
       {"no OWS before Host", "GET / HTTP/1.1\r\nHost:h\r\n\r\n", "ok"},
   };
   for (const char* value :
-       {"",         "a, b",  "a,b",    "h/x",     "u@h",     "a b",          "h:abc",   "h:-1",
-        "h:80x",    "h:1:2", "h?x",    "h#x",     "h\\x",    "[::1",         "::1]",    "::1",
-        "[zz]",     "[]",    "[::1]x", "[::1]:x", "[1:2:3]", "[::1%25eth0]", "\"h\"",   "\xe9",
-        "http://h", "a%zz",  "a%",     "a%00",    "<h>",     ":80",          "h:65536", "h:99999999999"}) {
+       {"",       "a, b",    "a,b",     "h/x",          "u@h",           "a b",   "h:abc",    "h:-1",    "h:80x",
+        "h:1:2",  "h?x",     "h#x",     "h\\x",         "[::1",          "::1]",  "::1",      "[zz]",    "[]",
+        "[::1]x", "[::1]:x", "[1:2:3]", "[::1%25eth0]", "\"h\"",         "\xe9",  "http://h", "a%zz",    "a%",
+        "a%00",   "<h>",     ":80",     "h:65536",      "h:99999999999", "h , h", "h:8 0",    "h:80:80", "a\tb"}) {
     vectors.push_back({"Host "s + value, with_host(value), "400"});
   }
   for (const char* value : {"[::1]:80", "[2001:db8::1]", "[::ffff:1.2.3.4]:1", "h:", "a_b.c", "example.com.",
-                            "127.0.0.1:8080", "EXAMPLE.COM", "a!$&'()*+;=b", "a%41b", "h:65535", "h:0"}) {
+                            "127.0.0.1:8080", "EXAMPLE.COM", "a!$&'()*+;=b", "a%41b", "h:65535", "h:0", "[::1]:"}) {
     vectors.push_back({"Host "s + value, with_host(value), "ok"});
   }
   return vectors;
@@ -230,6 +244,7 @@ std::vector<Vector> field_vectors() {
       {"bare LF in value", with_fields("X: a\nb: c\r\n"), "400"},
       {"empty value ended by LF", with_fields("X:\n"), "400"},
       {"all LF", "GET / HTTP/1.1\nHost: h\n\n", "400"},
+      {"all field lines end in LF", "GET / HTTP/1.1\r\nHost: h\nX: 1\n\n", "400"},
       {"block ends LF LF", "GET / HTTP/1.1\r\nHost: h\n\n", "400"},
       {"LF LF in a value", with_fields("X: a\n\n" + next), "400"},
       {"block ends CRLF LF", "GET / HTTP/1.1\r\n" + host + "\n", "400"},
@@ -284,6 +299,7 @@ std::vector<Vector> framing_vectors() {
       {"odd case", post("cOnTeNt-LeNgTh: 5\r\n", "hello"), "ok:hello"},
       {"Content-Length empty", post("Content-Length:\r\n", "hello"), "400"},
       {"Content-Length blank", length(" \t "), "400"},
+      {"Content-Length SP", length(" "), "400"},
       {"Content-Length with NUL", length("5\0"s), "400"},
       {"Content-Length 2^63 - 1", length("9223372036854775807"), "413"},
       {"Content-Length 2^63", length("9223372036854775808"), "413"},
@@ -297,8 +313,15 @@ std::vector<Vector> framing_vectors() {
       {"Content-Length and chunked", post("Content-Length: 5\r\n" + coding, hello), "400"},
       {"chunked and Content-Length", post(coding + "Content-Length: 5\r\n", hello), "400"},
       {"chunked and a bad Content-Length", post("Content-Length: x\r\n" + coding, hello), "400"},
+      {"chunked and Content-Length 0", post(coding + "Content-Length: 0\r\n", hello), "400"},
+      {"GET, chunked and Content-Length", with_fields(coding + "Content-Length: 5\r\n") + hello, "400"},
       {"Transfer-Encoding empty, Content-Length", post("Transfer-Encoding:\r\nContent-Length: 5\r\n", "hello"), "400"},
       {"Transfer-Encoding empty", post("Transfer-Encoding:\r\n", hello), "400"},
+      {"Transfer-Encoding empty in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding:\r\n\r\n" + next, "400"},
+      {"chunked and Content-Length in HTTP/1.0",
+       "POST / HTTP/1.0\r\n" + coding + "Content-Length: 5\r\n\r\nhello" + next, "400"},
+      {"chunked with NUL", transfer("chunked\0"s), "400"},
+      {"chunked, in two fields of different case", post("tRANSFER-eNCODING: chunked\r\n" + coding, hello), "400"},
       {"Transfer-Encoding blank", transfer(" "), "400"},
       {"identity and Content-Length", post("Transfer-Encoding: identity\r\nContent-Length: 5\r\n", "hello"), "400"},
       {"Transfer_Encoding is another field", post("Transfer_Encoding: chunked\r\nContent-Length: 5\r\n", "hello"),
@@ -313,6 +336,7 @@ std::vector<Vector> framing_vectors() {
   };
   for (const char* value : {"+5",
                             "-5",
+                            "-1",
                             "-0",
                             "0x5",
                             "a",
@@ -322,6 +346,7 @@ std::vector<Vector> framing_vectors() {
                             "5, 5",
                             "5,5",
                             "5, 6",
+                            "5,6",
                             "5;x",
                             "\"5\"",
                             "0_5",
@@ -368,6 +393,9 @@ std::vector<Vector> framing_vectors() {
                             "chunked=1",
                             "chunk",
                             "C\x08UNKED",
+                            "CHUN\x0b"
+                            "ED",
+                            "\x03\x08\x15\x0e\x0b\x05\x04",
                             "\x03hunked"}) {
     vectors.push_back({"Transfer-Encoding "s + value, transfer(value), "400"});
   }
@@ -403,6 +431,8 @@ std::vector<Vector> chunked_vectors() {
       {"size with NUL", sized("5\0"s), "400"},
       {"SP behind the size", sized("5 "), "400"},
       {"size 2^64", sized("10000000000000000"), "400"},
+      {"size 2^64 + 5", sized("10000000000000005"), "400"},
+      {"sizes that add up to too much", chunks("1\r\nx\r\n7FFFFFFFFFFFFFFF\r\nhello" + next), "413"},
       {"size 2^64 - 1", sized("FFFFFFFFFFFFFFFF"), "413"},
       {"size 2^63", sized("8000000000000000"), "413"},
       {"size 2^63 - 1", sized("7FFFFFFFFFFFFFFF"), "413"},
@@ -442,18 +472,34 @@ std::vector<Vector> chunked_vectors() {
   for (const char* end : {"\n", "\r", "\rX", "\r\r\n"}) {
     vectors.push_back({"size ends in "s + end, chunks("5"s + end + "hello\r\n0\r\n\r\n" + next), "400"});
   }
-  for (const char* end : {"", "\n", "\r", "XX", "\rX", "\n\r", "world\r\n", "\r\n\r\n"}) {
+  for (const char* end : {"", "\n", "\r", "XX", "\rX", "\n\r", "world\r\n", " world\r\n", "\r\n\r\n"}) {
     vectors.push_back({"data ends in "s + end, chunks("5\r\nhello"s + end + "0\r\n\r\n" + next), "400"});
   }
   for (const char* legal : {";a", ";a=b", ";a=\"b\"", ";a=\"b;\\\"c\"", ";a=b;c=d", ";a;b", ";a=\"b;c\"", ";a=\"\"",
                             " ;a", "; a", "\t;\ta", ";a = b", ";a =\t\"b\" ;c", ";a=\"\xe9\t\""}) {
     vectors.push_back({"extension "s + legal, extension(legal), "ok:hello"});
   }
-  for (const char* bad : {";", ";a=", ";=b", ";;a", ";a;",
+  for (const char* bad : {";",
+                          ";a=",
+                          ";=b",
+                          ";;",
+                          ";;a",
+                          ";a;",
+                          "  ",
+                          ";a\tb",
                           ";a\x01"
                           "b",
-                          ";a b", ";a=\"b", ";a=\"\x7f\"", ";\xe9", ";a=\"b\"c", "; ", ";a ", ";a=b ", ";a=b c",
-                          ";a=\"\\\x01\"", ";a=\"b\" "}) {
+                          ";a b",
+                          ";a=\"b",
+                          ";a=\"\x7f\"",
+                          ";\xe9",
+                          ";a=\"b\"c",
+                          "; ",
+                          ";a ",
+                          ";a=b ",
+                          ";a=b c",
+                          ";a=\"\\\x01\"",
+                          ";a=\"b\" "}) {
     vectors.push_back({"extension "s + bad, extension(bad), "400"});
   }
   for (const char* end :
@@ -466,11 +512,13 @@ std::vector<Vector> chunked_vectors() {
   }
   for (const char* lines :
        {"X: 1\r\n", "X-T: 1\r\nX-U:\r\nX-V: a b\r\n", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n",
-        "Transfer-Encoding:\r\n", "Host: other\r\n", "Connection: close\r\n", "Expect: 100-continue\r\n"}) {
+        "Transfer-Encoding:\r\n", "Host: other\r\n", "Connection: close\r\n", "Expect: 100-continue\r\n",
+        "Upgrade: x\r\n", "Authorization: x\r\n", "Trailer: X\r\n", "Content-Type: x\r\n",
+        "Content-Encoding: gzip\r\n"}) {
     vectors.push_back({"trailer "s + lines, trailer(lines), "ok:hello ok"});
   }
-  for (const char* lines : {"X : 1\r\n", "X: 1\r\n 2\r\n", " X: 1\r\n", "X\r\n", ": 1\r\n", "X: a\rb\r\n",
-                            "X: a\nY: b\r\n", "X(: 1\r\n", "X: 1\n", "\tX: 1\r\n", "X: 1\r\r\n"}) {
+  for (const char* lines : {"X : 1\r\n", "X: 1\r\n 2\r\n", "X: 1\r\n\t2\r\n", " X: 1\r\n", "X\r\n", ": 1\r\n",
+                            "X: a\rb\r\n", "X: a\nY: b\r\n", "X(: 1\r\n", "X: 1\n", "\tX: 1\r\n", "X: 1\r\r\n"}) {
     vectors.push_back({"trailer "s + lines, trailer(lines), "400"});
   }
   return vectors;
@@ -480,24 +528,38 @@ std::vector<Vector> connection_vectors() {
   std::vector<Vector> vectors = {
       {"two requests", get("/") + get("/b"), "ok ok"},
       {"1.0, then another", "GET / HTTP/1.0\r\n\r\n" + next, "ok closed"},
+      {"1.0 with Host, then another", "GET / HTTP/1.0\r\n" + host + "\r\n" + next, "ok closed"},
       {"1.0 with keep-alive, then another", "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n" + next, "ok ok"},
       {"1.0 with keep-alive and close", "GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n" + next, "ok closed"},
       {"close, then keep-alive", with_fields("Connection: close\r\nConnection: keep-alive\r\n") + next, "ok closed"},
       {"keep-alive, then close", with_fields("Connection: keep-alive\r\nX: 1\r\nConnection: close\r\n") + next,
        "ok closed"},
       {"good, then bad", get("/") + "GET / HTTP/1.1\r\nHost : x\r\n\r\n", "ok 400"},
+      {"three good, then a bad byte", get("/") + get("/") + get("/") + "\0"s + next, "ok ok ok 400"},
+      {"good, then a bad body", get("/") + chunks("x" + next), "ok 400"},
+      {"good, then the HTTP/2 preface", get("/") + "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + next, "ok 505"},
+      {"close, then bad", with_fields("Connection: close\r\n") + "\0\n"s, "ok closed"},
+      {"close, and a trailer that says keep-alive",
+       post("Connection: close\r\n" + coding, "5\r\nhello\r\n0\r\nConnection: keep-alive\r\n\r\n" + next),
+       "ok:hello closed"},
       {"bad, then good", with_fields("X y: z\r\n") + next, "400"},
       {"Upgrade", with_fields("Connection: Upgrade\r\nUpgrade: websocket\r\n") + next, "ok ok"},
       {"Upgrade h2c", with_fields("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n") + next, "ok ok"},
       {"Upgrade without Connection", with_fields("Upgrade: websocket\r\n") + next, "ok ok"},
+      {"Upgrade to HTTP/2", with_fields("Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n") + next, "ok ok"},
       {"Upgrade with a body", post("Connection: Upgrade\r\nUpgrade: x\r\nContent-Length: 5\r\n", "hello" + next),
        "ok:hello ok"},
       {"Upgrade with chunks", post("Connection: Upgrade\r\nUpgrade: x\r\n" + coding, hello + next), "ok:hello ok"},
       {"Upgrade in 1.0", "GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n" + next, "ok closed"},
+      {"Upgrade in 1.0 with a body",
+       "POST / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: 5\r\n\r\nhello" + next,
+       "ok:hello closed"},
       {"Connection names Content-Length", post("Connection: Content-Length\r\nContent-Length: 5\r\n", "hello" + next),
        "ok:hello ok"},
       {"Expect", post("Expect: 100-continue\r\nContent-Length: 5\r\n", "hello"), "ok:hello"},
       {"Expect, other case", post("Expect: 100-Continue\r\nContent-Length: 5\r\n", "hello"), "ok:hello"},
+      {"Expect without a body", with_fields("Expect: 100-continue\r\n"), "ok"},
+      {"Expect in 1.0", "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello", "ok:hello closed"},
       {"Expect twice", post("Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 5\r\n", "hello"),
        "ok:hello"},
       {"Expect as a list of one kind", post("Expect: 100-continue, 100-continue\r\nContent-Length: 5\r\n", "hello"),
@@ -508,8 +570,8 @@ std::vector<Vector> connection_vectors() {
       {"empty expectation", with_fields("Expect:\r\n"), "417"},
       {"unknown expectation in 1.0", "GET / HTTP/1.0\r\nExpect: x\r\n\r\n", "ok closed"},
   };
-  for (const char* value : {"close", "ClOsE", "x, close", "close, x", "x,close,y", "close\t", "keep-alive, close",
-                            ",,close,", "close\t, x", "\tclose"}) {
+  for (const char* value : {"close", "ClOsE", "Close, x", "x, close", "close, x", "x,close,y", "close\t",
+                            "keep-alive, close", ",,close,", "close\t, x", "\tclose"}) {
     vectors.push_back({"Connection "s + value, with_fields("Connection: "s + value + "\r\n") + next, "ok closed"});
   }
   for (const char* value : {"xclose", "xclose, close-x", "clo se", "keep-alive", "", "\"close\""}) {
