@@ -2,6 +2,7 @@
 // thing; that the connection answers just so, once to each request, and ends where it must, is another.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
