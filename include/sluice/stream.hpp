@@ -60,7 +60,7 @@ class BodyReader {
 
   /// Why reading failed; meaningful after State::failed.
   Problem problem() const;
-  /// Fields after a chunked body, once its end was read; none that frame, route or authenticate a message.
+  /// Fields after a chunked body, once its end was read; none that frame, route, authenticate or restrict a message.
   ///   Source: RFC 9110 6.5.
   std::vector<std::pair<std::string, std::string>> trailers() const;
 

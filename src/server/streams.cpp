@@ -19,29 +19,39 @@ using admission::Claim;
   throw std::logic_error{std::string{what} + " would block its loop; wrap the handler in blocking()"};
 }
 
-/// Fields that frame, route or authenticate a message, or say how its body is to be read: none of them may come behind
-/// the body. Source: RFC 9110 6.5.1.
+/// Fields that frame, route or authenticate a message, make it conditional, or say how its body is to be read: none of
+/// them may come behind the body. Source: RFC 9110 6.5.1.
 bool may_be_trailer(std::string_view name) noexcept {
   constexpr std::string_view forbidden[] = {
       "age",
       "authorization",
       "cache-control",
       "connection",
+      "content-disposition",
       "content-encoding",
+      "content-language",
       "content-length",
+      "content-location",
       "content-range",
       "content-type",
       "cookie",
       "date",
       "expect",
       "expires",
+      "forwarded",
       "host",
+      "if-match",
+      "if-modified-since",
+      "if-none-match",
+      "if-range",
+      "if-unmodified-since",
       "keep-alive",
       "location",
       "max-forwards",
-      "proxy-authenticate",
       "pragma",
+      "proxy-authenticate",
       "proxy-authorization",
+      "proxy-connection",
       "range",
       "retry-after",
       "set-cookie",
@@ -52,6 +62,9 @@ bool may_be_trailer(std::string_view name) noexcept {
       "vary",
       "warning",
       "www-authenticate",
+      "x-forwarded-for",
+      "x-forwarded-host",
+      "x-forwarded-proto",
   };
   return std::ranges::none_of(forbidden, [&](std::string_view one) { return http::equal_ignoring_case(name, one); });
 }

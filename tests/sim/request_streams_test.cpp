@@ -2,6 +2,8 @@
 // body streams, invitations, early answers, and what becomes of the connection behind a body that was not read.
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "sim/stage.hpp"
 
 namespace sluice::sim {
@@ -114,6 +116,23 @@ TEST_F(RequestStreams, AChunkedBodyComesDecodedAndItsTrailersBehindIt) {
   EXPECT_EQ(trailers[0], (std::pair<std::string, std::string>{"X-Sum", "42"}));
   EXPECT_EQ(trailers[1].second, "");
   EXPECT_EQ(talker.get("/").answer(1).body, "plain");
+}
+
+TEST_F(RequestStreams, TrailersThatFrameRouteOrChangeARequestAreNotHandedOn) {
+  serve();
+  std::istringstream forbidden{
+      "Content-Length Transfer-Encoding TE Trailer Connection Keep-Alive Proxy-Connection Upgrade Host Forwarded "
+      "X-Forwarded-For X-Forwarded-Host X-Forwarded-Proto Max-Forwards Authorization Proxy-Authorization Cookie Expect "
+      "Range If-Match If-None-Match If-Modified-Since If-Unmodified-Since If-Range Cache-Control Pragma Content-Type "
+      "Content-Encoding Content-Language Content-Location Content-Disposition Content-Range sET-cOOKIE"};
+  std::string lines;
+  for (std::string name; forbidden >> name;) lines += name + ": x\r\n";
+  client()
+      .say(std::string{chunked_head} + chunked("body", 7, lines + "Content-Digest: 1\r\nX-If-Match: 2\r\n"), "POST")
+      .last();
+  std::string names;
+  for (const auto& [name, value] : trailers) names += name + " ";
+  EXPECT_EQ(names, "Content-Digest X-If-Match ");
 }
 
 TEST_F(RequestStreams, TheHandlerStartsBeforeTheBodyIsThere) {
