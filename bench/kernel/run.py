@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+"""What a request costs sluice beside what it costs a server that does nothing: the bare servers of this folder answer
+each head with fixed bytes, so the rest is sluice's own.
+
+    cmake --preset release && cmake --build --preset release
+    bench/kernel/run.py                                        twenty minutes
+    bench/kernel/run.py --rounds 1 --seconds 1 --only depth-1  a first look
+
+Each run has a fresh server, warmed up; the servers take turns, and the order moves on from round to round. The figure
+is the server's processor time per request, as the kernel's scheduler counts it: it depends little on how fast the
+generator is, and the ratio to the bare server of the same round little on how fast the machine is. Writes results.json
+and table.md to --out.
+"""
+import argparse
+import contextlib
+import dataclasses
+import json
+import pathlib
+import re
+import resource
+import shlex
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "scenarios"))
+sys.path.insert(0, str(HERE.parent / "scenarios" / "overload"))
+
+from harness import BUILD, Failure, Pinning, Server, commit, program, run_script  # noqa: E402
+from lab import raise_descriptors  # noqa: E402
+from probes import Steal, Usage, call_counter, machine_of, resident_bytes  # noqa: E402
+
+CONNECTIONS = 64
+IDLE_COUNT = 10_000
+WARMUP_SECONDS = 0.5
+COUNT_SECONDS = 1       # of the run in which system calls are counted
+MARGIN_SECONDS = 30     # of a load, for connecting and its end
+BARE = "bare epoll"     # everything is compared with it
+
+
+@dataclasses.dataclass
+class Workload:
+    """`load`: what kernel-load is told, None for wrk with a new connection per request. `bare`: what the bare servers
+    are told, for the same work."""
+    text: str
+    load: list | None
+    bare: list
+
+
+WORKLOADS = {
+    "depth-1": Workload("GET /, one at a time", [], []),
+    "depth-16": Workload("GET /, 16 pipelined", ["--depth", "16"], []),
+    "browser": Workload("GET /, a browser's head of about 450 bytes", ["--browser"], []),
+    "post": Workload("POST /count, 1 KiB", ["--path", "/count", "--body", "1024"], []),
+    "big": Workload("GET /big, 64 KiB", ["--path", "/big"], ["--big"]),
+    "new-connection": Workload("GET /, a new connection each", None, ["--close"]),
+}
+IDLE = "idle"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default=BUILD, type=pathlib.Path, metavar="DIR", help="build/release")
+    parser.add_argument("--only", action="append", choices=[*WORKLOADS, IDLE], metavar="WORKLOAD",
+                        help=f"may be repeated: {', '.join([*WORKLOADS, IDLE])}")
+    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="through all servers; 7, of use from 5")
+    parser.add_argument("--seconds", type=float, default=4, metavar="N", help="of each run; 4")
+    parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="where results go; kernel in --build")
+    options = parser.parse_args()
+    if not 1 <= options.rounds <= 100:
+        parser.error("--rounds: 1 to 100")
+    if not 0.5 <= options.seconds <= 600:
+        parser.error("--seconds: 0.5 to 600")
+    options.build = options.build.resolve()
+    options.out = (options.out or options.build / "kernel").resolve()
+    return options
+
+
+# ---- servers and loads
+
+class Bench:
+    def __init__(self, options):
+        self.options, self.pinning = options, Pinning()
+        hint = "Build the preset release."
+        self.generator = program(options.build / "bench" / "kernel-load", hint)
+        showcase = program(options.build / "examples" / "sluice-showcase", hint)
+        common = [showcase, "--listen", "127.0.0.1:0", "--loops", "1", "--quiet"]
+        self.commands = {BARE: [program(options.build / "bench" / "kernel-epoll", hint)],
+                         "bare io_uring": [str(options.build / "bench" / "kernel-io-uring")],
+                         "sluice epoll": [*common, "--io", "epoll"], "sluice io_uring": [*common, "--io", "io_uring"]}
+        self.missing = {}
+        for name in ("bare io_uring", "sluice io_uring"):
+            self.try_out(name)
+        self.counter = call_counter()
+
+    def try_out(self, name):
+        """Leaves out what does not start, and keeps the reason."""
+        command = self.commands[name]
+        if not pathlib.Path(command[0]).is_file():
+            self.missing[name] = "not built, as liburing is missing"
+        else:
+            try:
+                Server(command).stop()
+            except Failure as failure:
+                said = str(failure).strip().split("\n")[-1]
+                self.missing[name] = f"not part of this build ({said})" if "part of this build" in said else said
+        if name in self.missing:
+            del self.commands[name]
+
+    @contextlib.contextmanager
+    def server(self, name, workload):
+        """A fresh one, pinned. That a server ends well is for the tests to prove."""
+        flags = workload.bare if name.startswith("bare") else []
+        server = Server(self.pinning.of_server([*self.commands[name], *flags]))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+    def load(self, workload, server, seconds):
+        """Asks for `seconds`; what the generator reports."""
+        port = server.address.rsplit(":", 1)[1]
+        if workload.load is None:
+            whole = max(1, round(seconds))
+            command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{whole}", "-H", "Connection: close",
+                       f"http://{server.address}/"]
+        else:
+            command = [self.generator, "--port", port, "--connections", str(CONNECTIONS), "--seconds", str(seconds),
+                       *workload.load]
+        # subprocess.run kills it if it is late, or if we are ended.
+        done = subprocess.run(self.pinning.of_generator(command), stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=seconds + MARGIN_SECONDS)
+        if done.returncode != 0:
+            raise Failure(f"{shlex.join(command)} returned {done.returncode}: {done.stderr.strip()}")
+        if workload.load is not None:
+            report = json.loads(done.stdout)
+            if report["errors"]:
+                raise Failure(f"{shlex.join(command)} lost {report['errors']} connections")
+            return report
+        found = re.search(r"(\d+) requests in ([\d.]+)s", done.stdout)
+        if found is None or "Non-2xx" in done.stdout:
+            raise Failure(f"{shlex.join(command)} said: {done.stdout.strip()}")
+        return {"requests": int(found.group(1)), "seconds": float(found.group(2))}
+
+
+# ---- measurements
+
+def measure(bench, name, workload):
+    """One run: what a request cost."""
+    steal = Steal()
+    with bench.server(name, workload) as server:
+        bench.load(workload, server, WARMUP_SECONDS)
+        before = Usage.of(server.process.pid)
+        report = bench.load(workload, server, bench.options.seconds)
+        spent = Usage.of(server.process.pid) - before
+    requests = report["requests"]
+    return {"cpu_us": spent.cpu_ns / 1000 / requests, "switches": spent.switches / requests,
+            "rps": requests / report["seconds"], "core": spent.cpu_ns / 1e9 / report["seconds"], "requests": requests,
+            "steal": steal.share(), "load": report}
+
+
+def count_calls(bench, name, workload):
+    """System calls per request, in a run of its own; None if this machine has nothing to count them with."""
+    if bench.counter is None:
+        return None
+    with bench.server(name, workload) as server:
+        bench.load(workload, server, WARMUP_SECONDS)
+        with bench.counter(server.process.pid) as counter:
+            report = bench.load(workload, server, COUNT_SECONDS)
+    return None if counter.calls is None else counter.calls / report["requests"]
+
+
+def ask_once(connection):
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: idle.test\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b"Hello, World!"):
+        received = connection.recv(4096)
+        if not received:
+            raise Failure("an idle connection was closed")
+        answer += received
+
+
+def idle_count():
+    """IDLE_COUNT, or what a server takes under this machine's limit on descriptors: half of it."""
+    return min(IDLE_COUNT, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+
+
+def idle_memory(bench, name):
+    """Resident bytes per connection, each of which has asked once. What the kernel holds for it is not in it."""
+    with bench.server(name, WORKLOADS["depth-1"]) as server, contextlib.ExitStack() as kept:
+        host, port = server.address.rsplit(":", 1)
+
+        def connect():
+            connection = kept.enter_context(socket.create_connection((host, int(port)), 20))
+            ask_once(connection)
+
+        connect()
+        before = resident_bytes(server.process.pid)
+        others = idle_count() - 1
+        for _ in range(others):
+            connect()
+        return (resident_bytes(server.process.pid) - before) / others
+
+
+# ---- the table
+
+def spread(values, digits):
+    text = f"{statistics.median(values):,.{digits}f}"
+    return text if len(values) == 1 else f"{text} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
+
+
+def ratios(of_server, name):
+    """To the bare server of the same round."""
+    return [run["cpu_us"] / bare["cpu_us"] for run, bare in zip(of_server[name], of_server[BARE])]
+
+
+def rows_of(workload, of_server, calls):
+    for name, runs in of_server.items():
+        to_bare = ratios(of_server, name)
+        counted = calls.get(name)
+        yield [workload.text, name, spread([run["cpu_us"] for run in runs], 2), f"{statistics.median(to_bare):.2f}",
+               f"{min(to_bare):.2f}", "not measured" if counted is None else f"{counted:.2f}",
+               f"{statistics.median(run['switches'] for run in runs):.3f}",
+               f"{statistics.median(run['rps'] for run in runs):,.0f}",
+               f"{statistics.median(run['core'] for run in runs) * 100:.0f} %"]
+
+
+def table(head, right, rows):
+    rules = ["---:" if column in right else "---" for column in range(len(head))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rules, *rows])
+
+
+def page(bench, results, calls, idle, machine, began, steals):
+    options = bench.options
+    command = " ".join(["bench/kernel/run.py", *map(shlex.quote, sys.argv[1:])])
+    counter = bench.counter.NAME if bench.counter else "neither perf nor strace can be used here"
+    lines = [("command", f"`{command}`"), ("commit", commit()),
+             ("measured", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))),
+             ("processor", f"{machine['cpu']}, {machine['cpus']} to be had; {bench.pinning}"),
+             ("kernel", machine["kernel"]), ("compiler", f"{machine['compiler']}, {machine['build']}"),
+             ("load", f"{CONNECTIONS} connections, a closed loop; {options.seconds:g} s after {WARMUP_SECONDS:g} s of "
+                      f"warm-up, {options.rounds} rounds in turn; targets and fields differ from request to request"),
+             ("system calls", counter), ("steal", f"{max(steals, default=0):.1%} at most, load average at the start "
+                                                  f"{machine['load_average'][0]:.1f}")]
+    lines += [(name, reason) for name, reason in bench.missing.items()]
+    parts = ["\n".join(f"* {name}: {value}" for name, value in lines)]
+    if results:
+        head = ["request", "server", "CPU us", "ratio, median", "minimum", "system calls", "context switches",
+                "requests/s", "of its core"]
+        rows = [row for key, of_server in results.items() for row in rows_of(WORKLOADS[key], of_server, calls[key])]
+        parts.append(table(head, range(2, 9), rows))
+    if idle:
+        parts.append(table(["server", f"resident bytes per idle connection, of {idle_count():,}"], [1],
+                           [[name, spread(found, 0)] for name, found in idle.items()]))
+    return "\n\n".join(parts)
+
+
+def main():
+    options = arguments()
+    chosen = [key for key in [*WORKLOADS, IDLE] if not options.only or key in options.only]
+    if "new-connection" in chosen and shutil.which("wrk") is None:
+        raise Failure("wrk is missing. cmake/setup.sh installs it.")
+    options.out.mkdir(parents=True, exist_ok=True)
+    raise_descriptors()
+    bench, began, machine = Bench(options), time.time(), machine_of(options.build)
+    print(f"commit {commit()}; {bench.pinning}", flush=True)
+    for name, reason in bench.missing.items():
+        print(f"{name}: {reason}", flush=True)
+
+    names, workloads = list(bench.commands), [key for key in chosen if key != IDLE]
+    results = {key: {name: [] for name in names} for key in workloads}
+    idle = {name: [] for name in names} if IDLE in chosen else {}
+    for turn in range(options.rounds):
+        order = names[turn % len(names):] + names[:turn % len(names)]
+        for key in workloads:
+            for name in order:
+                run = measure(bench, name, WORKLOADS[key])
+                results[key][name].append(run)
+                print(f"{turn + 1} of {options.rounds}  {key:14}  {name:15} {run['cpu_us']:7.2f} us  "
+                      f"{run['rps']:9,.0f}/s  steal {run['steal']:.1%}", flush=True)
+    for name in idle:
+        idle[name].append(idle_memory(bench, name))
+        print(f"{IDLE}  {name:15} {idle[name][-1]:,.0f} bytes", flush=True)
+    calls = {key: {name: count_calls(bench, name, WORKLOADS[key]) for name in names} for key in workloads}
+
+    steals = [run["steal"] for of_server in results.values() for runs in of_server.values() for run in runs]
+    (options.out / "results.json").write_text(json.dumps(
+        {"commit": commit(), "began": began, "machine": machine, "pinning": str(bench.pinning),
+         "rounds": options.rounds, "seconds": options.seconds, "missing": bench.missing, "runs": results,
+         "ratios": {key: {name: ratios(of_server, name) for name in names} for key, of_server in results.items()},
+         "system_calls": calls, "idle_bytes": idle}, indent=1), encoding="utf-8")
+    section = page(bench, results, calls, idle, machine, began, steals)
+    (options.out / "table.md").write_text(section + "\n", encoding="utf-8")
+    print(f"\n{section}\n\n{options.out / 'table.md'}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)
