@@ -9,7 +9,8 @@
 set -euo pipefail
 
 # tool:package, taken as there if the command is, whoever installed it
-tools=(g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config curl:curl wrk:wrk python3:python3 node:nodejs)
+tools=(g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config curl:curl wrk:wrk python3:python3 node:nodejs
+  valgrind:valgrind)
 # packages without a command
 libraries=(node-llhttp zlib1g-dev liburing-dev libfmt-dev libsimdjson-dev libsqlite3-dev libcli11-dev libgtest-dev
   libgmock-dev libbenchmark-dev libbrotli-dev libzstd-dev)
@@ -30,7 +31,7 @@ if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
   echo "This is not a Debian system, so nothing was installed. sluice needs a C++23 compiler (GCC 12, Clang 19 or" \
     "newer), CMake 3.25, Ninja, pkg-config and llhttp (9.2.1 or newer, or its sources); its examples and tests also" \
     "need zlib, simdjson, SQLite 3, CLI11, GoogleTest with GoogleMock, Google Benchmark, liburing, fmt, curl, wrk," \
-    "python3 and node." >&2
+    "python3, node and valgrind." >&2
   exit 0
 fi
 
