@@ -35,9 +35,11 @@ if(LLHTTP_SOURCES)
 endif()
 
 set(sluice_hot_sources
+  base/block_pool.cpp base/clock.cpp http/date.cpp
   http/fields.cpp http/head_guard.cpp http/head_rules.cpp http/head_writer.cpp http/target.cpp
-  server/answers.cpp server/connection.cpp server/dispatch.cpp server/exchange.cpp server/pressure.cpp
-  server/route_table.cpp server/shard.cpp)
+  net/chain.cpp net/epoll_io.cpp net/loop_base.cpp net/timers.cpp
+  server/answers.cpp server/connection.cpp server/dispatch.cpp server/exchange.cpp server/loop_guard.cpp
+  server/pressure.cpp server/response.cpp server/route_table.cpp server/server.cpp server/shard.cpp)
 
 # sluice_library(NAME): one build of the library. Several may stand side by side (see tests/CMakeLists.txt).
 function(sluice_library name)

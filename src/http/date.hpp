@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <ctime>
 #include <optional>
 #include <string_view>
@@ -37,6 +38,11 @@ class DateLine {
   std::string_view line() const noexcept { return {text_ + status_size, line_size}; }
   /// "HTTP/1.1 200 OK\r\n" and the Date line: the start of most answers, one copy.
   std::string_view ok_start() const noexcept { return {text_, status_size + line_size}; }
+  /// Writes ok_start() and returns the end.
+  char* put_ok_start(char* out) const noexcept {
+    std::memcpy(out, text_, status_size + line_size);
+    return out + status_size + line_size;
+  }
   /// Only the date itself.
   std::string_view date() const noexcept { return {text_ + status_size + 6, http_date_size}; }
 

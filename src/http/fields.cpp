@@ -104,6 +104,14 @@ std::uint64_t load(const char* from) noexcept {
   return word;
 }
 
+/// Four to seven bytes as one word, those in the middle twice.
+std::uint64_t load_short(const char* from, std::size_t size) noexcept {
+  std::uint32_t first = 0, last = 0;
+  std::memcpy(&first, from, sizeof first);
+  std::memcpy(&last, from + size - sizeof last, sizeof last);
+  return first | std::uint64_t{last} << 32;
+}
+
 /// Whether eight bytes of a name equal those of a known one. Only letters are folded: a known letter has 0x40 set and
 /// gives the mask 0x20, '-' and the padding give 0, so that CR never passes for '-'.
 bool equal_word(std::uint64_t received, std::uint64_t known) noexcept {
@@ -114,7 +122,8 @@ bool equal_word(std::uint64_t received, std::uint64_t known) noexcept {
 bool equal_known(std::string_view name, std::string_view known) noexcept {
   const std::size_t size = name.size();
   if (size != known.size()) return false;
-  if (size < 8) {
+  if (size < 8 && size >= 4) return equal_word(load_short(name.data(), size), load_short(known.data(), size));
+  if (size < 4) {
     std::uint64_t received = 0;
     std::uint64_t wanted = 0;
     for (std::size_t i = 0; i < size; ++i) {
@@ -141,6 +150,10 @@ Known recognise(std::string_view name) noexcept {
   const std::size_t index = slots[slot_of(name, factor)];
   if (!equal_known(name, names[index])) return Known::other;
   return static_cast<Known>(index);
+}
+
+bool equal_to_word(std::string_view text, std::string_view lower_case) noexcept {
+  return equal_known(text, lower_case);
 }
 
 std::string_view to_string(Known known) noexcept { return names[static_cast<std::size_t>(known)]; }

@@ -1,6 +1,6 @@
 // head_memory.hpp: the last head of a loop and what was read in it. Clients that keep a connection often send the very
 // same bytes again (polls, health checks, machines talking to machines); what they mean was worked out before.
-// In: bytes that may begin with that head. Out: a copy of guard and Head. Loop thread, one per loop.
+// In: bytes that may begin with that head. Out: a copy of guard and Head, and where it led. Loop thread, one per loop.
 // It must never take anything for the same that differs in a byte, and never keep a head whose bytes were rewritten.
 #pragma once
 
@@ -26,14 +26,24 @@ class HeadMemory {
     guard = guard_;
     head.copy(head_);
     strangers_ = 0;
+    holds_latest_ = true;
     return true;
   }
 
   /// Remembers a head that was accepted. Loops whose clients never repeat themselves pay for one in sixteen only.
   void keep(std::span<const char> bytes, const HeadGuard& guard, const Head& head) noexcept {
+    holds_latest_ = false;
     if (strangers_ < patience || strangers_ % patience == 0) store(bytes, guard, head);
     ++strangers_;
   }
+
+  /// The latest head, recalled or kept, led to a route that takes nothing from its path.
+  void lead_to(std::uint32_t route) noexcept {
+    if (holds_latest_) route_ = route;
+  }
+  /// Where the head that was recalled led when it was new; nowhere: that is not known.
+  std::uint32_t route() const noexcept { return route_; }
+  static constexpr std::uint32_t nowhere = 0xffff'ffff;
 
  private:
   static constexpr std::uint32_t patience = 16;
@@ -44,10 +54,14 @@ class HeadMemory {
     size_ = bytes.size();
     guard_ = guard;
     head_.copy(head);
+    route_ = nowhere;
+    holds_latest_ = true;
   }
 
   std::size_t size_ = 0;
   std::uint32_t strangers_ = 0;  // heads since the last one that was known
+  std::uint32_t route_ = nowhere;
+  bool holds_latest_ = false;  // what is remembered is the head that was read last
   HeadGuard guard_;
   Head head_;
   std::array<char, bytes_max> bytes_;

@@ -116,7 +116,11 @@ Verdict decide_host(const RuleInput& input, Head& head) noexcept {
 void decide_keep_alive(const RuleInput& input, Head& head) noexcept {
   bool close = false;
   bool keep_alive = false;
-  if (head.find(Known::connection) != nullptr) {
+  const Field* const field = head.find(Known::connection);
+  if (field != nullptr && !repeated(input, Known::connection) &&
+      equal_to_word(field->value.in(input.base), "keep-alive")) {
+    keep_alive = true;  // what most say
+  } else if (field != nullptr) {
     all_elements(input, head, Known::connection, [&](std::string_view option) {
       close = close || equal_ignoring_case(option, "close");
       keep_alive = keep_alive || equal_ignoring_case(option, "keep-alive");

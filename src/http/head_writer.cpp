@@ -114,6 +114,20 @@ inline char* put(char* out, std::string_view text) noexcept {
   return out + text.size();
 }
 
+/// The same for what is nearly always 16 to 64 bytes long: two or four moves that overlap, and no call.
+inline char* put_short(char* out, std::string_view text) noexcept {
+  const std::size_t size = text.size();
+  if (size < 16 || size > 64) return put(out, text);
+  const char* const from = text.data();
+  if (size > 32) {
+    std::memcpy(out + 16, from + 16, 16);
+    std::memcpy(out + size - 32, from + size - 32, 16);
+  }
+  std::memcpy(out, from, 16);
+  std::memcpy(out + size - 16, from + size - 16, 16);
+  return out + size;
+}
+
 char* put_unnamed_status(char* out, std::uint16_t status) noexcept {
   out = put(out, "HTTP/1.1 ");
   *out++ = static_cast<char>('0' + status / 100 % 10);  // three digits whatever the number
@@ -157,7 +171,7 @@ std::size_t head_bound(const ResponseHead& head) noexcept {
 
 char* write_head(char* out, const ResponseHead& head, const DateLine& date) noexcept {
   if (head.status == 200) {
-    out = put(out, date.ok_start());
+    out = date.put_ok_start(out);
   } else {
     const std::string_view line = status_line(head.status);
     out = line.empty() ? put_unnamed_status(out, head.status) : put(out, line);
@@ -165,7 +179,7 @@ char* write_head(char* out, const ResponseHead& head, const DateLine& date) noex
   }
   if (!head.content_type.empty()) {
     out = put(out, type_name);
-    out = put(out, head.content_type);
+    out = put_short(out, head.content_type);
     out = put(out, "\r\n");
   }
   if (head.chunked) {

@@ -10,7 +10,7 @@
 namespace sluice::http {
 namespace {
 
-enum Class : std::uint8_t { bad, plain, slash, dot, percent, question };
+enum Class : std::uint8_t { bad, percent, question, dot, slash, plain };  // from slash on: nothing to look into
 
 consteval std::array<std::uint8_t, 256> make_path_table() {
   std::array<std::uint8_t, 256> table{};
@@ -51,7 +51,7 @@ class Segment {
 };
 
 /// Where the path ends ('?' or the text's end); npos if it isn't clean.
-std::size_t check_path(std::string_view text) noexcept {
+std::size_t check_unusual_path(std::string_view text) noexcept {
   Segment segment;
   std::size_t at = 0;
   for (; at < text.size(); ++at) {
@@ -81,14 +81,28 @@ std::size_t check_path(std::string_view text) noexcept {
   return segment.climbs() ? std::string_view::npos : at;
 }
 
+/// The same, quickly, for paths without escapes and without a segment that begins with a dot.
+std::size_t check_path(std::string_view text) noexcept {
+  std::size_t at = 0;
+  for (; at < text.size(); ++at) {
+    const Class kind = class_of(text[at]);
+    if (kind >= slash) continue;
+    if (kind == question) break;
+    const bool inside = kind == dot && at > 0 && text[at - 1] != '/';
+    if (!inside) return check_unusual_path(text);
+  }
+  return at;
+}
+
 /// Escaped control bytes pass: a form sent by GET carries its line ends so.
 bool check_query(std::string_view text) noexcept {
   for (std::size_t at = 0; at < text.size(); ++at) {
     const Class kind = class_of(text[at]);
+    if (kind > percent) continue;
     if (kind == percent) {
       if (unescape(text, at) < 0) return false;
       at += 2;
-    } else if (kind == bad && text[at] != '[' && text[at] != ']') {
+    } else if (text[at] != '[' && text[at] != ']') {
       return false;
     }
   }
@@ -123,21 +137,24 @@ bool starts_ignoring_case(std::string_view text, std::string_view prefix) noexce
 }
 
 /// reg-name without the comma; '%' is judged apart.
-bool is_host_char(char c) noexcept {
-  const Class kind = class_of(c);
-  return kind == dot || (kind == plain && c != ':' && c != '@' && c != ',');
+consteval std::array<bool, 256> make_host_table() {
+  std::array<bool, 256> table{};
+  for (std::size_t c = 0; c < table.size(); ++c) table[c] = path_table[c] == dot || path_table[c] == plain;
+  for (const char c : std::string_view{":@,"}) table[static_cast<unsigned char>(c)] = false;
+  return table;
 }
+constexpr std::array<bool, 256> host_table = make_host_table();
 
-bool valid_name(std::string_view host) noexcept {
-  for (std::size_t at = 0; at < host.size(); ++at) {
-    if (host[at] == '%') {
-      if (unescape(host, at) <= 0x20) return false;
-      at += 2;
-    } else if (!is_host_char(host[at])) {
-      return false;
-    }
+/// Where the name at the front of an authority ends: at its colon or at the text's end; npos if it is none.
+std::size_t name_end(std::string_view text) noexcept {
+  std::size_t at = 0;
+  for (; at < text.size(); ++at) {
+    if (host_table[static_cast<unsigned char>(text[at])]) continue;
+    if (text[at] == ':') break;
+    if (text[at] != '%' || unescape(text, at) <= 0x20) return std::string_view::npos;
+    at += 2;
   }
-  return !host.empty();
+  return at == 0 ? std::string_view::npos : at;
 }
 
 bool valid_ipv6(std::string_view address) noexcept {
@@ -179,8 +196,8 @@ std::optional<Authority> read_authority(std::string_view text) noexcept {
     host_size = text.find(']') + 1;  // 0 if there is none
     if (host_size == 0 || !valid_ipv6(text.substr(1, host_size - 2))) return std::nullopt;
   } else {
-    host_size = std::min(text.find(':'), text.size());
-    if (host_size > host_bytes_max || !valid_name(text.substr(0, host_size))) return std::nullopt;
+    host_size = name_end(text);
+    if (host_size > host_bytes_max) return std::nullopt;
   }
   Authority authority{.host = text.substr(0, host_size), .port = {}};
   const std::string_view rest = text.substr(host_size);

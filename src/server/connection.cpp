@@ -117,7 +117,9 @@ std::size_t Connection::process(std::span<char> bytes) {
 std::size_t Connection::read_head(std::span<char> bytes) {
   Exchange& x = *exchange_;
   const bool fresh = x.guard.head_size() == 0;
-  if (!fresh || !shard_->head_memory().recall(bytes, x.guard, x.head)) {
+  http::HeadMemory& memory = shard_->head_memory();
+  const bool known = fresh && memory.recall(bytes, x.guard, x.head);
+  if (!known) {
     switch (x.guard.scan(bytes, shard_->head_limits())) {
       case http::Scan::need_more: return 0;
       case http::Scan::rejected: refuse(x.guard.reject()); return 0;
@@ -128,7 +130,13 @@ std::size_t Connection::read_head(std::span<char> bytes) {
   const std::size_t size = x.guard.head_size();
   x.head_bytes = bytes.data();
   x.head_size = size;
-  return size + route_request(bytes.subspan(size));
+  const std::span<char> behind = bytes.subspan(size);
+  if (known && memory.route() != http::HeadMemory::nowhere) {
+    x.match.kind = Match::Kind::found;
+    x.match.route = memory.route();
+    return size + follow_route(behind);
+  }
+  return size + route_request(behind);
 }
 
 bool Connection::parse_head(std::span<char> head) {
@@ -156,6 +164,12 @@ std::size_t Connection::route_request(std::span<char> behind) {
     answer_not_allowed(x.match.allowed);
     return 0;
   }
+  if (x.match.param_count == 0) shard_->head_memory().lead_to(x.match.route);
+  return follow_route(behind);
+}
+
+std::size_t Connection::follow_route(std::span<char> behind) {
+  Exchange& x = *exchange_;
   x.route = &shard_->core().route(x.match.route);
   if (x.head.content_length > x.route->body_bytes_max) {
     refuse({413, "Content-Length above the route's limit"});

@@ -84,6 +84,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   std::size_t read_head(std::span<char> bytes);
   bool parse_head(std::span<char> head);
   std::size_t route_request(std::span<char> behind);
+  std::size_t follow_route(std::span<char> behind);
   std::size_t begin_body(std::span<char> behind);
   std::size_t read_body(std::span<char> bytes);
   std::size_t read_fixed_body(std::span<char> bytes);

@@ -138,9 +138,11 @@ void Shard::forget(Connection& connection) noexcept {
 }
 
 bool Shard::turn_ended() noexcept {
-  fire_stops();
-  run_calls();
-  resume_ready();
+  if (has_work()) {
+    fire_stops();
+    run_calls();
+    resume_ready();
+  }
   const std::size_t bytes = loop_->blocks().bytes_in_use();
   counts_.bytes_buffered.set_owned(bytes);
   relief_.turn_ended(*this, bytes, (accept_holds_ & full) != 0);
