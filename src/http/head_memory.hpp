@@ -37,7 +37,7 @@ class HeadMemory {
     ++strangers_;
   }
 
-  /// The latest head, recalled or kept, led to a route that takes nothing from its path.
+  /// The latest head, recalled or kept, led to a route that takes nothing from its path, which has no escapes.
   void lead_to(std::uint32_t route) noexcept {
     if (holds_latest_) route_ = route;
   }

@@ -155,7 +155,8 @@ std::size_t Connection::route_request(std::span<char> behind) {
     answer_options();
     return 0;
   }
-  x.match = shard_->core().table().match(x.head.method, x.head.path.in(x.head_bytes), x.path_scratch);
+  const std::string_view path = x.head.path.in(x.head_bytes);
+  x.match = shard_->core().table().match(x.head.method, path, x.path_scratch);
   if (x.match.kind == Match::Kind::not_found) {
     answer_early(404);
     return 0;
@@ -164,7 +165,9 @@ std::size_t Connection::route_request(std::span<char> behind) {
     answer_not_allowed(x.match.allowed);
     return 0;
   }
-  if (x.match.param_count == 0) shard_->head_memory().lead_to(x.match.route);
+  // With an escape the match has also decoded the path, for this exchange alone.
+  const bool plain = x.match.param_count == 0 && path.find('%') == std::string_view::npos;
+  if (plain) shard_->head_memory().lead_to(x.match.route);
   return follow_route(behind);
 }
 

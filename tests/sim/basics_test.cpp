@@ -50,6 +50,32 @@ TEST(Simulation, AnswersFromThePool) {
   EXPECT_EQ(server.leaks(), "");
 }
 
+// The very same head again takes a shorter way. The one between them is too long to be remembered, and its path is
+// decoded into the same memory.
+TEST(Simulation, ARepeatedRequestHasItsOwnPath) {
+  Router app;
+  for (const char* pattern : {"/first", "/second"}) {
+    app.get(pattern, [](const Request& q) { return text(std::string{q.path()}); });
+  }
+  SimServer server{1, std::move(app), small_options()};
+  server.net().options().segment_bytes_max = 65'536;  // heads that come in pieces are never looked up
+  net::SimClient& client = server.net().client();
+  client.connect();
+  const std::string again = get("/f%69rst");
+  const std::string between = "GET /s%65cond HTTP/1.1\r\nHost: h\r\nX-Long: " + std::string(1000, 'x') + "\r\n\r\n";
+  for (const std::string& request : {again, again, between, again}) {
+    client.send(request);
+    server.run_for(1s);
+  }
+  std::string error, answered;
+  for (const ClientResponse& response : read_responses(client.received(), {}, error)) answered += response.body + " ";
+  EXPECT_EQ(error, "");
+  EXPECT_EQ(answered, "/first /first /second /first ");
+  client.close();
+  server.run_for(5s);
+  EXPECT_EQ(server.leaks(), "");
+}
+
 TEST(Simulation, SpentBudgetGives504AndKeepsThePermitUntilTheHandlerReturns) {
   Router app;
   app.get("/slow", blocking([](const Request&) {

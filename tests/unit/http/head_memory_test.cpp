@@ -54,6 +54,33 @@ TEST(HeadMemory, KnowsNothingThatDiffersInAnyByteOrIsCutShort) {
   }
 }
 
+TEST(HeadMemory, KnowsWhereTheHeadItKeptLedAndNoOther) {
+  HeadMemory memory;
+  std::string bytes = plain;
+  Read first, other;
+  ASSERT_TRUE(read(bytes, first));
+  memory.lead_to(1);  // nothing is kept
+  memory.keep(std::string_view{bytes}, first.guard, first.head);
+  EXPECT_EQ(memory.route(), HeadMemory::nowhere);
+  memory.lead_to(2);
+  ASSERT_TRUE(memory.recall(std::string_view{bytes}, other.guard, other.head));
+  EXPECT_EQ(memory.route(), 2u);
+
+  std::string longer = "GET /b HTTP/1.1\r\nHost: h\r\nX: " + std::string(HeadMemory::bytes_max, 'x') + "\r\n\r\n";
+  Read unkept;
+  ASSERT_TRUE(read(longer, unkept));
+  memory.keep(std::string_view{longer}, unkept.guard, unkept.head);
+  memory.lead_to(3);
+  ASSERT_TRUE(memory.recall(std::string_view{bytes}, other.guard, other.head));
+  EXPECT_EQ(memory.route(), 2u);
+
+  std::string next = "GET /c HTTP/1.1\r\nHost: h\r\n\r\n";
+  Read kept;
+  ASSERT_TRUE(read(next, kept));
+  memory.keep(std::string_view{next}, kept.guard, kept.head);
+  EXPECT_EQ(memory.route(), HeadMemory::nowhere);
+}
+
 TEST(HeadMemory, DoesNotKeepHeadsThatTheParserRewrote) {
   for (std::string bytes :
        {std::string{"GET / HTTP/1.2\r\nHost: h\r\n\r\n"}, std::string{"GET / HTTP/1.1\r\nHost: h\t\r\n\r\n"}}) {
