@@ -36,20 +36,20 @@ class DateLine {
   }
   /// "Date: Tue, 15 Nov 1994 08:12:31 GMT\r\n"
   std::string_view line() const noexcept { return {text_ + status_size, line_size}; }
-  /// "HTTP/1.1 200 OK\r\n" and the Date line: the start of most answers, one copy.
-  std::string_view ok_start() const noexcept { return {text_, status_size + line_size}; }
-  /// Writes ok_start() and returns the end.
+  /// Writes "HTTP/1.1 200 OK\r\n" and the Date line, the start of most answers, and returns the end.
+  ///   Units: ok_start_size bytes, so that it is one copy of a fixed size.
   char* put_ok_start(char* out) const noexcept {
-    std::memcpy(out, text_, status_size + line_size);
-    return out + status_size + line_size;
+    std::memcpy(out, text_, ok_start_size);
+    return out + ok_start_size;
   }
   /// Only the date itself.
   std::string_view date() const noexcept { return {text_ + status_size + 6, http_date_size}; }
 
   static constexpr std::size_t line_size = 6 + http_date_size + 2;
+  static constexpr std::size_t ok_start_size = 17 + line_size;
 
  private:
-  static constexpr std::size_t status_size = 17;
+  static constexpr std::size_t status_size = ok_start_size - line_size;
   void render(std::time_t now) noexcept;
 
   std::time_t second_;

@@ -77,7 +77,7 @@ std::string_view to_string(Known known) noexcept;
 /// Whether two texts are equal when the case of ASCII letters is ignored. No other bytes are folded.
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
 
-/// The same for a `lower_case` that consists of the letters a to z and '-' only.
+/// The same for a `lower_case` that consists of the letters a to z and '-' only, which is not checked.
 ///   Cost: eight bytes at a time.
 bool equal_to_word(std::string_view text, std::string_view lower_case) noexcept;
 

@@ -114,7 +114,7 @@ inline char* put(char* out, std::string_view text) noexcept {
   return out + text.size();
 }
 
-/// The same for what is nearly always 16 to 64 bytes long: two or four moves that overlap, and no call.
+/// The same for what is nearly always 16 to 64 bytes long: two or four moves that may overlap, and no call.
 inline char* put_short(char* out, std::string_view text) noexcept {
   const std::size_t size = text.size();
   if (size < 16 || size > 64) return put(out, text);

@@ -160,7 +160,9 @@ TEST(ParseDate, EveryCutOfADateIsNone) {
 TEST(DateLine, ChangesWithTheSecondOnly) {
   DateLine line{784'887'151};
   EXPECT_EQ(line.line(), "Date: Tue, 15 Nov 1994 08:12:31 GMT\r\n");
-  EXPECT_EQ(line.ok_start(), "HTTP/1.1 200 OK\r\nDate: Tue, 15 Nov 1994 08:12:31 GMT\r\n");
+  std::string start(DateLine::ok_start_size, '?');
+  EXPECT_EQ(line.put_ok_start(start.data()), start.data() + start.size());
+  EXPECT_EQ(start, "HTTP/1.1 200 OK\r\nDate: Tue, 15 Nov 1994 08:12:31 GMT\r\n");
   EXPECT_EQ(line.date(), "Tue, 15 Nov 1994 08:12:31 GMT");
   line.update(784'887'152);
   EXPECT_EQ(line.date(), "Tue, 15 Nov 1994 08:12:32 GMT");
