@@ -25,12 +25,7 @@ class Answers : public ::testing::Test {
     app.post("/echo", [](const Request& q) { return text(q.body()); });
     app.get("/empty", [](const Request&) { return text("dropped").status(204); });
     app.get("/unchanged", [](const Request&) { return text("dropped").status(304); });
-    ServerOptions options;
-    options.loops = 1;
-    options.pool_threads = 1;
-    server = std::make_unique<sim::SimServer>(1, std::move(app), options);
-    server->net().options().delay_max = 0s;
-    server->net().options().segment_bytes_max = 65'536;
+    server = sim::plain_sim_server(std::move(app));
   }
 
   net::SimClient& send(std::string_view bytes) {

@@ -161,12 +161,7 @@ class Smuggling : public ::testing::Test {
       ++served;
       return text("smuggled");
     });
-    ServerOptions options;
-    options.loops = 1;
-    options.pool_threads = 1;
-    server = std::make_unique<sim::SimServer>(1, std::move(app), options);
-    server->net().options().delay_max = 0s;
-    server->net().options().segment_bytes_max = 65'536;
+    server = sim::plain_sim_server(std::move(app));
   }
 
   std::vector<int> answers(const std::string& bytes, std::size_t split) {

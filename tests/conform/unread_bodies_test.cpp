@@ -46,12 +46,7 @@ class UnreadBodies : public ::testing::TestWithParam<Unread> {
       ++served;
       return text("smuggled");
     });
-    ServerOptions options;
-    options.loops = 1;
-    options.pool_threads = 1;
-    server = std::make_unique<sim::SimServer>(1, std::move(app), options);
-    server->net().options().delay_max = 0s;
-    server->net().options().segment_bytes_max = 65'536;
+    server = sim::plain_sim_server(std::move(app));
   }
 
   /// Sends a request with these fields and this body, another one behind it, cut everywhere; each must be answered so.

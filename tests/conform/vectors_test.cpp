@@ -57,12 +57,7 @@ class VectorsServed : public ::testing::TestWithParam<bool> {
       if (GetParam()) app.post(pattern, blocking(piecewise), {.body_bytes_max = body_bytes_max, .stream_body = true});
       else app.post(pattern, plain, {.body_bytes_max = body_bytes_max});
     }
-    ServerOptions options;
-    options.loops = 1;
-    options.pool_threads = 1;
-    server = std::make_unique<sim::SimServer>(1, std::move(app), options);
-    server->net().options().delay_max = 0s;
-    server->net().options().segment_bytes_max = 1 << 20;
+    server = sim::plain_sim_server(std::move(app));
   }
 
   void expect_answers(const Vector& vector, const std::vector<std::string_view>& pieces) {

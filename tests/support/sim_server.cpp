@@ -263,4 +263,14 @@ std::vector<ClientResponse> read_responses(std::string_view bytes, const std::ve
   return all;
 }
 
+std::unique_ptr<SimServer> plain_sim_server(Router router) {
+  ServerOptions options;
+  options.loops = 1;
+  options.pool_threads = 1;
+  auto server = std::make_unique<SimServer>(1, std::move(router), options);
+  server->net().options().delay_max = base::Duration{0};
+  server->net().options().segment_bytes_max = 1 << 20;
+  return server;
+}
+
 }  // namespace sluice::sim

@@ -93,4 +93,7 @@ struct ClientResponse {
 std::vector<ClientResponse> read_responses(std::string_view bytes, const std::vector<std::string>& methods,
                                            std::string& error);
 
+/// One loop, one worker, and a network that delays nothing and cuts nothing unless a test does: for tests of bytes.
+std::unique_ptr<SimServer> plain_sim_server(Router router);
+
 }  // namespace sluice::sim
