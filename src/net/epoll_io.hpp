@@ -1,7 +1,6 @@
 // epoll_io.hpp: the Io over epoll. Streams are registered once (IN|OUT|RDHUP, edge-triggered), listeners are level-
 // triggered, wake-ups come by an eventfd that is never read.
 // In: readiness from the kernel. Out: calls of the Sink. Thread: the loop, except wake().
-// A file is sent by sendfile, which reads what is not in the page cache from its disk, and the loop waits for that.
 // Must never call epoll_ctl on the path of a request, never trust a tag without asking Sink::find.
 #pragma once
 
@@ -14,6 +13,7 @@
 
 #include "base/fd.hpp"
 #include "net/io.hpp"
+#include "net/socket_calls.hpp"
 
 namespace sluice::net {
 
@@ -23,7 +23,6 @@ class EpollIo {
   static constexpr unsigned reads_max = 4;        // per stream and event; then it goes to the list's tail
   static constexpr unsigned accept_burst_max = 64;
   static constexpr unsigned listeners_max = 64;
-  static constexpr std::size_t file_bytes_max = 512 * 1024;  // of a file, per stream and turn
 
   /// How exact wait() is. `ticks`: whole milliseconds, rounded up, which is what the timers need. `precise`: as exact
   /// as the kernel wakes, and without sleeping when no more than spin_below is left: for a sender that keeps to a plan.
@@ -187,14 +186,9 @@ class EpollIo {
     }
   }
 
-  class QuietPipe;
-
-  WriteResult write_with_files(Stream& stream) noexcept;
-  static WriteResult write_memory(Stream& stream, int flags) noexcept;
   void requeue(Stream& stream) noexcept;
   Stream& take_requeued() noexcept;
   Received receive(Stream& stream, std::size_t& size, int& error) noexcept;
-  static int take_error(const Stream& stream) noexcept;
   int wait_precisely(base::TimePoint deadline, const base::Clock& clock) noexcept;
   unsigned next_burst(ListenerState& listener) noexcept;
   int accept_one(ListenerState& listener, int& error) noexcept;
