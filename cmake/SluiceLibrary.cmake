@@ -5,9 +5,7 @@ find_package(Threads REQUIRED)
 find_package(llhttp MODULE REQUIRED)
 
 file(GLOB_RECURSE sluice_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*.cpp")
-if(sluice_codings_left_out)
-  list(REMOVE_ITEM sluice_sources ${sluice_codings_left_out})
-endif()
+list(REMOVE_ITEM sluice_sources ${sluice_codings_left_out} ${sluice_io_uring_left_out})
 
 # llhttp in source form becomes part of the library. Every name of it gets a prefix, so that a program may link an
 # llhttp of its own beside a static sluice; in a shared one they are hidden as well.
@@ -48,7 +46,7 @@ function(sluice_library name)
   target_include_directories(${name}
     PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>"
     PRIVATE "${PROJECT_SOURCE_DIR}/src")
-  target_link_libraries(${name} PUBLIC Threads::Threads PRIVATE ${sluice_coding_targets})
+  target_link_libraries(${name} PUBLIC Threads::Threads PRIVATE ${sluice_coding_targets} ${sluice_io_uring_target})
   # Only this file asks which codings there are; each library's header is included by one other.
   set_source_files_properties("${PROJECT_SOURCE_DIR}/src/extra/coding.cpp" TARGET_DIRECTORY ${name} PROPERTIES
     COMPILE_DEFINITIONS "${sluice_coding_defines}")

@@ -15,6 +15,8 @@ set_property(CACHE SLUICE_SANITIZE PROPERTY STRINGS "none" "address,undefined" "
 
 set(SLUICE_WITH_COMPRESSION "AUTO" CACHE STRING "Content codings: AUTO (with zlib if it is there) | ON | OFF")
 set_property(CACHE SLUICE_WITH_COMPRESSION PROPERTY STRINGS "AUTO" "ON" "OFF")
+set(SLUICE_IO_URING "AUTO" CACHE STRING "The io_uring backend: AUTO (with liburing if it is there) | ON | OFF")
+set_property(CACHE SLUICE_IO_URING PROPERTY STRINGS "AUTO" "ON" "OFF")
 
 set(sluice_sse42_default OFF)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
@@ -44,6 +46,9 @@ if(NOT SLUICE_SANITIZE MATCHES "^(none|address,undefined|thread)$")
 endif()
 if(NOT SLUICE_WITH_COMPRESSION MATCHES "^(AUTO|ON|OFF)$")
   message(FATAL_ERROR "SLUICE_WITH_COMPRESSION is \"${SLUICE_WITH_COMPRESSION}\"; it can be AUTO, ON or OFF.")
+endif()
+if(NOT SLUICE_IO_URING MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "SLUICE_IO_URING is \"${SLUICE_IO_URING}\"; it can be AUTO, ON or OFF.")
 endif()
 if(SLUICE_FUZZ AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   message(FATAL_ERROR "SLUICE_FUZZ needs Clang, whose libFuzzer it uses; found ${CMAKE_CXX_COMPILER_ID}.")

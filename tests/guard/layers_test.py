@@ -39,7 +39,7 @@ LOAD_LAYERS = {"client": {"base", "net", "http"}}
 # Header -> the files that may include it. A library that is not here is not known to the project.
 OWNERS = {
     r"llhttp(/.*)?\.h": r"src/http/parser\.cpp",
-    r"liburing(/.*)?\.h": r"src/net/uring_io\.(hpp|cpp)",
+    r"liburing(/.*)?\.h": r"src/net/uring_ring\.cpp",
     r"simdjson\.h": r"(src|include/sluice)/extra/json\.(hpp|cpp)|bench/load/tool/[a-z_]+\.cpp",
     r"CLI/.*": r"bench/load/tool/cli\.cpp",
     r"fmt/.*": r"src/extra/[a-z_]+\.cpp",

@@ -1,4 +1,4 @@
-// Connections that a loop makes itself: to another loop, over epoll and over the simulated network in both of its
+// Connections that a loop makes itself: to another loop, over epoll, io_uring and the simulated network in both of its
 // modes.
 #include <gtest/gtest.h>
 
@@ -15,8 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 
 template <class Pair>
-class ConnectOver : public testing::Test {};
-using Pairs = testing::Types<EpollPair, SimPair, SimLaterPair>;
+class ConnectOver : public TestOf<typename Pair::Model> {};
+using Pairs = testing::Types<EpollPair, SocketPairOf<UringModel>, SocketPairOf<OldUringModel>, SimPair, SimLaterPair>;
 TYPED_TEST_SUITE(ConnectOver, Pairs);
 
 TYPED_TEST(ConnectOver, ExchangesBytesBothWays) {

@@ -1,4 +1,4 @@
-// The promises of the loop, over epoll and over the simulated network in both of its modes.
+// The promises of the loop, over epoll, over io_uring in its forms, and over both modes of the simulated network.
 #include "net/loop.hpp"
 
 #include <gtest/gtest.h>
@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "rigs.hpp"
@@ -16,8 +17,9 @@ namespace {
 using namespace std::chrono_literals;
 
 template <class Rig>
-class LoopOver : public testing::Test {};
-using Rigs = testing::Types<EpollRig, SimRig, SimLaterRig>;
+class LoopOver : public TestOf<typename Rig::Model> {};
+using Rigs = testing::Types<EpollRig, SocketRigOf<UringModel>, SocketRigOf<OldUringModel>, SocketRigOf<SmallUringModel>,
+                            SimRig, SimLaterRig>;
 TYPED_TEST_SUITE(LoopOver, Rigs);
 
 TYPED_TEST(LoopOver, EchoesOnManyConnections) {
@@ -149,7 +151,9 @@ TYPED_TEST(LoopOver, PausesReadingWhileThePeerDoesNotReadAndForgetsNothing) {
   client.set_window(SimClient::unlimited);
   EXPECT_TRUE(rig.run_until([&] { return client.received().size() == text.size(); }));
   EXPECT_EQ(client.received(), text);
-  EXPECT_LE(rig.echo.bytes_peak, 512u * 1024);
+  // What was under way still comes: over io_uring what its buffers hold, at most.
+  constexpr bool uring = std::is_base_of_v<UringIo, typename TypeParam::Model>;
+  EXPECT_LE(rig.echo.bytes_peak, 512u * 1024 + (uring ? 1024u * 1024 : 0u));
 }
 
 TYPED_TEST(LoopOver, ClosesWhatItHasNoRoomFor) {

@@ -27,12 +27,14 @@ class ClosedPort {
 };
 
 /// A server that echoes, and a loop that connects to it; one thread drives both.
-class EpollPair {
+template <class IoType>
+class SocketPairOf {
  public:
+  using Model = IoType;
   static constexpr bool simulated = false;
-  explicit EpollPair(std::uint64_t = 0) : EpollPair{Address::parse("127.0.0.1:0").value()} {}
-  explicit EpollPair(const Address& address) : server{address} { dialer.loop = &loop; }
-  ~EpollPair() {
+  explicit SocketPairOf(std::uint64_t = 0) : SocketPairOf{Address::parse("127.0.0.1:0").value()} {}
+  explicit SocketPairOf(const Address& address) : server{address} { dialer.loop = &loop; }
+  ~SocketPairOf() {
     dialer.close_all();
     run_until([this] { return dialer.streams() == 0; });
     SLUICE_ASSERT(loop.blocks().bytes_in_use() == 0);
@@ -49,17 +51,19 @@ class EpollPair {
     });
   }
 
-  EpollRig server;
+  SocketRigOf<IoType> server;
   Dialer dialer;
-  Loop<EpollIo, Dialer> loop{dialer, base::system_clock()};
+  Loop<IoType, Dialer> loop{dialer, base::system_clock()};
 
  private:
   ClosedPort closed_;
 };
+using EpollPair = SocketPairOf<EpollIo>;
 
 template <bool confirm_later>
 class SimPairOf {
  public:
+  using Model = SimIo;
   static constexpr bool simulated = true;
   explicit SimPairOf(std::uint64_t seed = 1) : server{seed} { dialer.loop = &loop; }
   ~SimPairOf() {

@@ -21,6 +21,7 @@
 #include "net/listener.hpp"
 #include "net/loop.hpp"
 #include "net/sim_io.hpp"
+#include "uring_models.hpp"
 
 namespace sluice::net {
 
@@ -78,17 +79,19 @@ class SocketClient {
   bool want_fin_ = false, saw_fin_ = false, saw_reset_ = false, refused_ = false;
 };
 
-class EpollRig {
+template <class IoType>
+class SocketRigOf {
  public:
+  using Model = IoType;
   static constexpr bool simulated = false;
-  explicit EpollRig(std::uint64_t = 0) : EpollRig{Address::parse("127.0.0.1:0").value()} {}
-  explicit EpollRig(const Address& address) : listener_{Listener::open(address, {}).value()} {
+  explicit SocketRigOf(std::uint64_t = 0) : SocketRigOf{Address::parse("127.0.0.1:0").value()} {}
+  explicit SocketRigOf(const Address& address) : listener_{Listener::open(address, {}).value()} {
     const int small = 8 * 1024;  // inherited: makes writes short
     ::setsockopt(listener_.fd(0), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     echo.loop = &loop;
     SLUICE_ASSERT(loop.listen(listener_.fd(0), false) == 0);
   }
-  ~EpollRig() {
+  ~SocketRigOf() {
     if (stop_by_hand) return;
     (void)loop.post(&echo.stop_node);
     while (loop.turn(false)) {}
@@ -109,17 +112,19 @@ class EpollRig {
   }
 
   Echo echo;
-  Loop<EpollIo, Echo> loop{echo, base::system_clock()};
+  Loop<IoType, Echo> loop{echo, base::system_clock()};
   bool stop_by_hand = false;
 
  private:
   Listener listener_;
   std::deque<SocketClient> clients_;
 };
+using EpollRig = SocketRigOf<EpollIo>;
 
 template <bool confirm_later>
 class SimRigOf {
  public:
+  using Model = SimIo;
   static constexpr bool simulated = true;
   explicit SimRigOf(std::uint64_t seed = 1) : net{seed} {
     net.options().confirm_later = confirm_later;
