@@ -17,7 +17,8 @@
 
 namespace sluice {
 
-/// Which kernel interface moves the bytes. `automatic` takes the best this build and kernel have.
+/// Which kernel interface moves the bytes. `automatic` takes what serves best in general, at present epoll, and never
+/// fails; io_uring needs Linux 6.0, a library built with liburing, and a system that allows it.
 enum class Backend : std::uint8_t { automatic, epoll, io_uring };
 
 unsigned default_loops() noexcept;              // one per core this process may use
@@ -142,7 +143,8 @@ struct DrainReport {
 class Server {
  public:
   /// Checks everything and binds the sockets; nothing is served yet.
-  ///   Errors: std::invalid_argument for a bad option, std::system_error for a socket; the text names the option.
+  ///   Errors: std::invalid_argument for a bad option, std::system_error for a socket, std::runtime_error for a backend
+  ///           that was asked for by name and can't be had; the text names the option.
   Server(Router router, ServerOptions options);
   ~Server();
   Server(const Server&) = delete;
@@ -163,6 +165,7 @@ class Server {
 
   /// The bound addresses, with the kernel's port in place of 0.
   std::vector<std::string> addresses() const;
+  /// "epoll" or "io_uring": what the loops run on, from the constructor on.
   std::string_view backend() const noexcept;
   Report report() const;
   Counters counters() const;

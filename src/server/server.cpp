@@ -9,13 +9,16 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
 
+#include "net/choose.hpp"
 #include "net/epoll_io.hpp"
 #include "net/listener.hpp"
 #include "net/loop.hpp"
+#include "net/uring_io.hpp"
 #include "server/shard.hpp"
 
 namespace sluice {
@@ -47,12 +50,26 @@ Peer peer_of_socket(int fd) {
 
 /// One loop with its shard. Kept by the server, and by the last exchange if that outlives the server.
 struct LoopUnit {
-  LoopUnit(std::shared_ptr<Core> core, std::size_t index) : shard{core, index}, loop{shard, core->clock()} {
-    shard.attach(loop, peer_of_socket);
+  LoopUnit(std::shared_ptr<Core> core, std::size_t index, std::optional<net::UringRing> ring) : shard{core, index} {
+    if (ring) {
+      loop = std::make_unique<net::Loop<net::UringIo, Shard>>(shard, core->clock(), *std::move(ring));
+    } else {
+      loop = std::make_unique<net::Loop<net::EpollIo, Shard>>(shard, core->clock());
+    }
+    shard.attach(*loop, peer_of_socket);
   }
   Shard shard;
-  net::Loop<net::EpollIo, Shard> loop;
+  std::unique_ptr<net::LoopBase> loop;  // its calls are virtual by the turn, not by the event
 };
+
+net::Wanted wanted(Backend backend) noexcept {
+  switch (backend) {
+    case Backend::automatic: break;
+    case Backend::epoll: return net::Wanted::epoll;
+    case Backend::io_uring: return net::Wanted::io_uring;
+  }
+  return net::Wanted::automatic;
+}
 
 void add(ConnectionCounters& sum, const LoopUnit& unit) {
   const detail::ConnectionTally& tally = unit.shard.connection_tally();
@@ -67,7 +84,7 @@ void add(ConnectionCounters& sum, const LoopUnit& unit) {
   sum.slow_readers += tally.slow_readers.read();
   sum.resets += tally.resets.read();
   sum.accept_pauses += tally.accept_pauses.read();
-  sum.accept_errors += unit.loop.counters().accept_errors.value();
+  sum.accept_errors += unit.loop->counters().accept_errors.value();
   sum.responses += tally.responses.read();
   sum.responses_dropped += tally.responses_dropped.read();
   sum.bytes_buffered += tally.bytes_buffered.read();
@@ -153,8 +170,10 @@ class Server::Impl {
   std::vector<std::shared_ptr<LoopUnit>> units;
   std::vector<net::Listener> listeners;
   std::vector<std::string> addresses;
+  std::string_view backend;
 
  private:
+  void make_units();
   void bind();
   void serve(std::size_t index) noexcept;
   bool called_from_inside() const noexcept;
@@ -162,6 +181,7 @@ class Server::Impl {
   void begin_end(Shard::Wish wish, std::chrono::milliseconds timeout);
   DrainReport summary(base::TimePoint since);
 
+  std::string backend_reason_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::mutex join_mutex_;             // after mutex_, never before it
@@ -175,17 +195,26 @@ class Server::Impl {
 
 Server::Impl::Impl(Router router, ServerOptions options) {
   if (!http::parser_self_test()) throw std::runtime_error{"llhttp: the parser that was built in is not strict"};
-  if (options.backend == Backend::io_uring) {
-    throw std::invalid_argument{"backend: io_uring is not part of this build; take automatic or epoll"};
-  }
   if (options.listen.empty()) throw std::invalid_argument{"listen: no address given"};
   core = std::make_shared<Core>(detail::RouterState::take(std::move(router)), std::move(options), base::system_clock(),
                                 [](unsigned threads) { return std::make_unique<admission::ThreadHost>(threads); });
-  for (std::size_t i = 0; i < core->options().loops; ++i) {
-    units.push_back(std::make_shared<LoopUnit>(core, i));
+  make_units();
+  bind();
+}
+
+// All loops run on the same backend, chosen before there is a socket.
+void Server::Impl::make_units() {
+  const ServerOptions& options = core->options();
+  auto choice = net::choose(wanted(options.backend), options.loops);
+  if (!choice) throw std::runtime_error{"backend: " + choice.error()};
+  backend = choice->rings.empty() ? "epoll" : "io_uring";
+  backend_reason_ = std::move(choice->reason);
+  for (std::size_t i = 0; i < options.loops; ++i) {
+    std::optional<net::UringRing> ring;
+    if (!choice->rings.empty()) ring = std::move(choice->rings[i]);
+    units.push_back(std::make_shared<LoopUnit>(core, i, std::move(ring)));
     units.back()->shard.held_by(units.back());
   }
-  bind();
 }
 
 Server::Impl::~Impl() {
@@ -204,7 +233,7 @@ void Server::Impl::bind() {
     auto listener = net::Listener::open(*address, listen_options);
     if (!listener) throw_listen_error(text, listener.error());
     for (unsigned i = 0; i < options.loops; ++i) {
-      const int error = units[i]->loop.listen(listener->fd(i), listener->shared());
+      const int error = units[i]->loop->listen(listener->fd(i), listener->shared());
       if (error != 0) throw std::system_error{error, std::system_category(), "listen \"" + text + "\""};
     }
     addresses.push_back(listener->address().to_string());
@@ -225,12 +254,12 @@ void Server::Impl::start() {
     loops_expected_ = threads_.size();
     throw;
   }
-  core->log(LogEvent::Level::info, "backend", {}, "epoll (io_uring is not part of this build)");
+  core->log(LogEvent::Level::info, "backend", {}, backend_reason_);
 }
 
 void Server::Impl::serve(std::size_t index) noexcept {
   LoopUnit& unit = *units[index];
-  unit.loop.run();
+  unit.loop->run();
   std::map<std::string, std::uint64_t> running;
   unit.shard.count_running(running);
   unit.shard.retire(units[index]);
@@ -243,7 +272,7 @@ void Server::Impl::serve(std::size_t index) noexcept {
 bool Server::Impl::called_from_inside() const noexcept {
   const net::LoopBase* const current = net::LoopBase::current();
   for (const auto& unit : units) {
-    if (&unit->loop == current) return true;
+    if (unit->loop.get() == current) return true;
   }
   return core->on_pool_thread();
 }
@@ -364,7 +393,7 @@ DrainReport Server::stop() {
 
 std::vector<std::string> Server::addresses() const { return impl_->addresses; }
 
-std::string_view Server::backend() const noexcept { return "epoll"; }
+std::string_view Server::backend() const noexcept { return impl_->backend; }
 
 Report Server::report() const {
   Report report = impl_->core->report();
