@@ -87,7 +87,7 @@ void UringIo::tend_listeners() noexcept {
     ListenerState& listener = listeners_[number];
     const std::uint64_t name = name_of(number, Operation::accept);
     if (accepting_ && !listener.armed) {
-      listener.armed = ring_.accept(listener.fd, name);
+      listener.armed = !ring_.overflowed() && ring_.accept(listener.fd, name);
       listeners_wait_ |= !listener.armed;
     } else if (!accepting_ && listener.armed && !listener.cancelling) {
       listener.cancelling = ring_.cancel(name, name_of(number, Operation::cancel_accept));
@@ -162,14 +162,14 @@ bool UringIo::tend_closing(Stream& stream) noexcept {
 }
 
 bool UringIo::receive_from(Stream& stream) noexcept {
-  if (!ring_.receive(stream.fd, name_of(stream, Operation::receive))) return false;
+  if (ring_.overflowed() || !ring_.receive(stream.fd, name_of(stream, Operation::receive))) return false;
   stream.armed = 1;
   ++stream.in_flight;
   return true;
 }
 
 bool UringIo::wait_for_room(Stream& stream) noexcept {
-  if (!ring_.poll(stream.fd, POLLOUT, name_of(stream, Operation::room))) return false;
+  if (ring_.overflowed() || !ring_.poll(stream.fd, POLLOUT, name_of(stream, Operation::room))) return false;
   stream.polled = 1;
   ++stream.in_flight;
   return true;
@@ -206,6 +206,7 @@ bool UringIo::send(Stream& stream) noexcept {
   if (stream.out.gather(parts.data(), 2) != 1 || parts[0].iov_len > ring_send_max) return false;
   if (!ring_.send(stream.fd, parts[0].iov_base, parts[0].iov_len, name_of(stream, Operation::send))) return false;
   ++stream.in_flight;
+  ++sends_by_ring_;
   stream.io_word = send_last_++;
   sends_[stream.io_word % sends_max] = {&stream, static_cast<std::uint32_t>(parts[0].iov_len), false};
   // Something follows at once when it is sent; all others may wait for the next event.
@@ -239,7 +240,9 @@ void UringIo::start() noexcept {
     SLUICE_ASSERT(error == 0);
     tend_listeners();
   }
-  if (!wake_armed_) wake_armed_ = ring_.poll(wake_.get(), POLLIN, name_of(0, Operation::wake));
+  if (!wake_armed_ && !ring_.overflowed()) {
+    wake_armed_ = ring_.poll(wake_.get(), POLLIN, name_of(0, Operation::wake));
+  }
 }
 
 void UringIo::wait(base::TimePoint deadline, const base::Clock& clock) noexcept {

@@ -8,6 +8,8 @@
 //    not free: close() calls them off, and Sink::gone follows the last event.
 //  * A send is carried out while it is handed over, or fails. If the ring skips the events of successful ones, a send
 //    is over when all events of that moment have been seen and none was its own.
+//  * When the kernel has more events than the ring holds, each that it adds ends an operation that would go on. Nothing
+//    is begun until all of them were taken: an operation that has an event at once would end with it, for ever.
 //  * A paused stream's receive is called off, since it would go on. A wait for room stands in: an error is heard.
 #pragma once
 
@@ -64,6 +66,8 @@ class UringIo {
 
   /// Receives that ended because all buffers were taken; each went on by itself.
   std::uint64_t starved() const noexcept { return starved_; }
+  /// Sends that went through the ring, and not by a call of their own.
+  std::uint64_t sends_by_ring() const noexcept { return sends_by_ring_; }
 
   template <class SinkType>
   void dispatch(SinkType& sink) noexcept {
@@ -294,12 +298,14 @@ class UringIo {
   // Those that come to the list meanwhile are for the next dispatch. What waits for a buffer waits on if there is none.
   template <class SinkType>
   void look_again(SinkType& sink) noexcept {
+    if (ring_.overflowed()) return;
     if (listeners_wait_) tend_listeners();
     Stream* const last = requeued_last_;
     if (last == nullptr) return;
+    // Each may have an event at once, and a buffer with it.
     const unsigned taken = ring_.ready();
-    const unsigned free_buffers = taken < ring_.buffers() ? ring_.buffers() - taken : 0;
-    for (unsigned left = std::min(batch_max, free_buffers); left > 0; --left) {
+    const unsigned places = std::min(ring_.buffers(), ring_.completions());
+    for (unsigned left = taken < places ? std::min(batch_max, places - taken) : 0; left > 0; --left) {
       Stream& stream = take_requeued();
       const bool was_last = &stream == last;
       tend(stream);
@@ -355,6 +361,7 @@ class UringIo {
   unsigned event_count_ = 0;
   std::uint64_t events_taken_ = 0;
   std::uint64_t starved_ = 0;
+  std::uint64_t sends_by_ring_ = 0;
   Stream* requeued_first_ = nullptr;
   Stream* requeued_last_ = nullptr;
   // Three rings; their counts go round, and are taken modulo their size.

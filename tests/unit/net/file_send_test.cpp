@@ -6,17 +6,42 @@
 #include <unistd.h>
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "base/fd.hpp"
 #include "net/epoll_io.hpp"
+#include "uring_models.hpp"
 
 namespace sluice::net {
 namespace {
 
-class FileSend : public testing::Test {
+/// Hears how a write that was under way has ended.
+struct WriteSink {
+  void accepted(int) {}
+  void accept_failed(int) {}
+  void connected(Stream&) {}
+  Stream* find(std::uint32_t, std::uint32_t) { return nullptr; }
+  void received(Stream&, std::span<char>) {}
+  void ended(Stream&) {}
+  void broke(Stream&, int) {}
+  void writable(Stream&) {}
+  void wrote(Stream&, std::size_t count, int error, bool blocked) {
+    result = {error != 0 ? Wrote::failed : blocked ? Wrote::blocked : Wrote::all, count, error};
+  }
+  void gone(Stream&) {}
+  void event_done() {}
+
+  WriteResult result{Wrote::queued, 0, 0};
+};
+
+template <class IoType>
+class FileSend : public TestOf<IoType> {
  protected:
-  FileSend() {
+  void SetUp() override {
+    TestOf<IoType>::SetUp();
+    if (this->IsSkipped()) return;
+    io = std::make_unique<IoType>();
     int pair[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
     ours = base::Fd{pair[0]};
@@ -27,6 +52,7 @@ class FileSend : public testing::Test {
     ::unlink(name.c_str());
   }
   ~FileSend() override {
+    io.reset();
     stream.out.clear(pool);
     stream.fd = -1;
   }
@@ -45,10 +71,20 @@ class FileSend : public testing::Test {
       all.append(piece, static_cast<std::size_t>(count));
     return all;
   }
+  WriteResult write() {
+    const WriteResult result = io->write(stream);
+    if (result.state != Wrote::queued) return result;
+    WriteSink sink;
+    while (sink.result.state == Wrote::queued) {
+      io->wait(base::TimePoint::min(), base::system_clock());
+      io->dispatch(sink);
+    }
+    return sink.result;
+  }
   /// Writes and reads until everything was sent or something failed.
   WriteResult send_all(std::string& received) {
     for (;;) {
-      const WriteResult result = io.write(stream);
+      const WriteResult result = write();
       if (result.state == Wrote::failed) return result;
       stream.out.pop(pool, result.bytes);
       received += read();
@@ -57,61 +93,65 @@ class FileSend : public testing::Test {
   }
 
   base::BlockPool pool;
-  EpollIo io;
+  std::unique_ptr<IoType> io;
   base::Fd ours, theirs;
   Stream stream;
   std::shared_ptr<base::Fd> file;
   std::string bytes;
 };
 
-TEST_F(FileSend, MemoryAndFilesComeInTheirOrder) {
-  fill(200'000);
-  stream.out.append(pool, "head ");
-  append(10, 5);
-  stream.out.append(pool, " between ");
-  append(0, 200'000);
-  append(199'990, 10);
-  stream.out.append(pool, " end");
-  EXPECT_EQ(stream.out.size(), 5u + 5 + 9 + 200'000 + 10 + 4);
-  EXPECT_TRUE(stream.out.has_files());
+using Models = testing::Types<EpollIo, UringModel, OldUringModel>;
+TYPED_TEST_SUITE(FileSend, Models);
+
+TYPED_TEST(FileSend, MemoryAndFilesComeInTheirOrder) {
+  this->fill(200'000);
+  this->stream.out.append(this->pool, "head ");
+  this->append(10, 5);
+  this->stream.out.append(this->pool, " between ");
+  this->append(0, 200'000);
+  this->append(199'990, 10);
+  this->stream.out.append(this->pool, " end");
+  EXPECT_EQ(this->stream.out.size(), 5u + 5 + 9 + 200'000 + 10 + 4);
+  EXPECT_TRUE(this->stream.out.has_files());
   std::string received;
-  EXPECT_EQ(send_all(received).state, Wrote::all);
-  EXPECT_EQ(received, "head " + bytes.substr(10, 5) + " between " + bytes + bytes.substr(199'990) + " end");
-  EXPECT_FALSE(stream.out.has_files());
-  EXPECT_EQ(pool.in_use(), 0u);
-  EXPECT_EQ(file.use_count(), 1);
+  EXPECT_EQ(this->send_all(received).state, Wrote::all);
+  EXPECT_EQ(received,
+            "head " + this->bytes.substr(10, 5) + " between " + this->bytes + this->bytes.substr(199'990) + " end");
+  EXPECT_FALSE(this->stream.out.has_files());
+  EXPECT_EQ(this->pool.in_use(), 0u);
+  EXPECT_EQ(this->file.use_count(), 1);
 }
 
-TEST_F(FileSend, AFullSocketBlocksInTheMiddle) {
-  fill(5'000'000);
-  append(0, 5'000'000);
+TYPED_TEST(FileSend, AFullSocketBlocksInTheMiddle) {
+  this->fill(5'000'000);
+  this->append(0, 5'000'000);
   WriteResult result{};
   do {
-    result = io.write(stream);
+    result = this->write();
     ASSERT_NE(result.state, Wrote::failed);
-    stream.out.pop(pool, result.bytes);
+    this->stream.out.pop(this->pool, result.bytes);
   } while (result.state == Wrote::all);
   EXPECT_EQ(result.state, Wrote::blocked);
-  EXPECT_GT(stream.out.size(), 0u);
-  std::string received = read();
-  EXPECT_EQ(send_all(received).state, Wrote::all);
-  EXPECT_EQ(received, bytes);
+  EXPECT_GT(this->stream.out.size(), 0u);
+  std::string received = this->read();
+  EXPECT_EQ(this->send_all(received).state, Wrote::all);
+  EXPECT_EQ(received, this->bytes);
 }
 
-TEST_F(FileSend, AFileThatIsShorterThanAnnouncedFails) {
-  fill(1'000);
-  append(0, 2'000);
+TYPED_TEST(FileSend, AFileThatIsShorterThanAnnouncedFails) {
+  this->fill(1'000);
+  this->append(0, 2'000);
   std::string received;
-  const WriteResult result = send_all(received);
+  const WriteResult result = this->send_all(received);
   EXPECT_EQ(result.state, Wrote::failed);
   EXPECT_EQ(result.error, EIO);
 }
 
-TEST_F(FileSend, APeerThatIsGoneFailsAndNoSignalIsLeftBehind) {
-  fill(1'000);
-  append(0, 1'000);
-  theirs.reset();
-  const WriteResult result = io.write(stream);
+TYPED_TEST(FileSend, APeerThatIsGoneFailsAndNoSignalIsLeftBehind) {
+  this->fill(1'000);
+  this->append(0, 1'000);
+  this->theirs.reset();
+  const WriteResult result = this->write();
   EXPECT_EQ(result.state, Wrote::failed);
   EXPECT_EQ(result.error, EPIPE);
   sigset_t pending, mask;
@@ -121,16 +161,16 @@ TEST_F(FileSend, APeerThatIsGoneFailsAndNoSignalIsLeftBehind) {
   EXPECT_EQ(::sigismember(&mask, SIGPIPE), 0);
 }
 
-TEST_F(FileSend, ASignalThatWasPendingBeforeStaysPending) {
+TYPED_TEST(FileSend, ASignalThatWasPendingBeforeStaysPending) {
   sigset_t pipe, before, pending;
   ::sigemptyset(&pipe);
   ::sigaddset(&pipe, SIGPIPE);
   ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
   ::pthread_kill(::pthread_self(), SIGPIPE);
-  fill(1'000);
-  append(0, 1'000);
-  theirs.reset();
-  EXPECT_EQ(io.write(stream).state, Wrote::failed);
+  this->fill(1'000);
+  this->append(0, 1'000);
+  this->theirs.reset();
+  EXPECT_EQ(this->write().state, Wrote::failed);
   ::sigpending(&pending);
   EXPECT_EQ(::sigismember(&pending, SIGPIPE), 1);
   const timespec at_once{};
@@ -138,20 +178,20 @@ TEST_F(FileSend, ASignalThatWasPendingBeforeStaysPending) {
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-TEST_F(FileSend, AnEmptyStretchIsNothing) {
-  append(0, 0);
-  EXPECT_TRUE(stream.out.empty());
-  EXPECT_FALSE(stream.out.has_files());
-  EXPECT_EQ(file.use_count(), 1);
+TYPED_TEST(FileSend, AnEmptyStretchIsNothing) {
+  this->append(0, 0);
+  EXPECT_TRUE(this->stream.out.empty());
+  EXPECT_FALSE(this->stream.out.has_files());
+  EXPECT_EQ(this->file.use_count(), 1);
 }
 
-TEST_F(FileSend, ClearingLetsGoOfTheFile) {
-  fill(1'000);
-  append(0, 1'000);
-  EXPECT_EQ(file.use_count(), 2);
-  stream.out.clear(pool);
-  EXPECT_EQ(file.use_count(), 1);
-  EXPECT_FALSE(stream.out.has_files());
+TYPED_TEST(FileSend, ClearingLetsGoOfTheFile) {
+  this->fill(1'000);
+  this->append(0, 1'000);
+  EXPECT_EQ(this->file.use_count(), 2);
+  this->stream.out.clear(this->pool);
+  EXPECT_EQ(this->file.use_count(), 1);
+  EXPECT_FALSE(this->stream.out.has_files());
 }
 
 }  // namespace

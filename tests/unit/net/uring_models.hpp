@@ -33,6 +33,9 @@ struct UringModel : UringIo {
 struct OldUringModel : UringIo {
   OldUringModel() : UringIo{UringOptions{.refused_flags = flag_deferred}} {}
 };
+struct FewBuffersModel : UringModel {
+  FewBuffersModel() : UringModel{UringOptions{.buffers = 8}} {}
+};
 /// Everything is always full: the queue of operations, that of events, and the buffers.
 struct SmallUringModel : UringModel {
   SmallUringModel() : UringModel{UringOptions{.submissions = 2, .completions = 4, .buffers = 8}} {}
