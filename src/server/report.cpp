@@ -101,7 +101,8 @@ std::uint64_t Core::memory_bytes_max() const noexcept {
   constexpr std::uint64_t client_bytes = 64;              // up to four places in a table that is at most half full
   static_assert(sizeof(Exchange) <= exchange_bytes);
   constexpr std::uint64_t thread_stack_bytes = 64 * 1024; // touched part of a thread's stack, usual case
-  constexpr std::uint64_t loop_bytes = free_bytes_max() + 1024 * 1024;  // the pool's free lists, scratch, tables
+  // The pool's free lists; what the backend receives into, 1 MiB at most; tables.
+  constexpr std::uint64_t loop_bytes = free_bytes_max() + 2 * 1024 * 1024;
   // Above the budget a connection still has a small head, and the head and the body's owner of one answer.
   constexpr std::uint64_t last_bytes = 3 * sizeof(base::Block);
   // The budget is looked at before bytes are kept and when a turn ends: what a turn can still read comes on top. Each

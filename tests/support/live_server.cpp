@@ -1,8 +1,12 @@
 #include "support/live_server.hpp"
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
+#include <string_view>
 #include <thread>
+
+#include "net/uring_probe.hpp"
 
 namespace sluice::live {
 
@@ -22,10 +26,19 @@ bool soon(const std::function<bool()>& holds) {
   return true;
 }
 
+Backend backend_of_environment() {
+  const char* const name = std::getenv("SLUICE_IO");
+  if (name == nullptr || std::string_view{name} == "auto") return Backend::automatic;
+  if (std::string_view{name} == "io_uring") return Backend::io_uring;
+  EXPECT_STREQ(name, "epoll");
+  return Backend::epoll;
+}
+
 LiveTest::LiveTest() {
   options.listen = {"127.0.0.1:0"};
   options.loops = 2;
   options.pool_threads = 4;
+  options.backend = backend_of_environment();
   options.log = [this](const LogEvent& event) {
     const std::lock_guard lock{lock_};
     log_.emplace_back(event.what);
@@ -36,6 +49,9 @@ void LiveTest::SetUp() {
   std::thread{[] {}}.join();  // a sanitizer starts a thread of its own with the first one of the program
   threads_before_ = entries("/proc/self/task");
   descriptors_before_ = entries("/proc/self/fd");
+  if (options.backend != Backend::io_uring) return;
+  const auto traits = net::probe_uring();
+  if (!traits) GTEST_SKIP() << "no io_uring here: " << traits.error().sentence;
 }
 
 void LiveTest::TearDown() {

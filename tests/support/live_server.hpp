@@ -20,6 +20,9 @@ std::size_t entries(const char* folder);
 /// Asks again and again, for 20 s at most, without sleeping.
 bool soon(const std::function<bool()>& holds);
 
+/// SLUICE_IO names it, as the showcase's flag --io does; unset: automatic.
+Backend backend_of_environment();
+
 class LiveTest : public ::testing::Test {
  protected:
   LiveTest();
