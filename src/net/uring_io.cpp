@@ -207,7 +207,7 @@ bool UringIo::send(Stream& stream) noexcept {
   if (!ring_.send(stream.fd, parts[0].iov_base, parts[0].iov_len, name_of(stream, Operation::send))) return false;
   ++stream.in_flight;
   ++sends_by_ring_;
-  stream.io_word = send_last_++;
+  stream.io_word = static_cast<std::uint32_t>(send_last_++);  // enough of it, modulo the ring's size
   sends_[stream.io_word % sends_max] = {&stream, static_cast<std::uint32_t>(parts[0].iov_len), false};
   // Something follows at once when it is sent; all others may wait for the next event.
   if (stream.close_when_flushed || stream.want_shutdown || stream.reading_paused) urgent_until_ = send_last_;
@@ -270,7 +270,7 @@ base::Duration UringIo::time_until(base::TimePoint deadline, const base::Clock& 
 // All that was handed over has been carried out, and those that failed have their events in the ring: when these have
 // been seen, the others were successful.
 void UringIo::mark_sends() noexcept {
-  const std::uint32_t count = send_last_ - sends_marked_;
+  const auto count = static_cast<std::uint32_t>(send_last_ - sends_marked_);
   if (count == 0 || ring_.unsubmitted() > 0 || ring_.overflowed()) return;
   const std::uint64_t seen_at = events_taken_ + ring_.ready();
   if (batch_count_ == batches_max) {
@@ -284,7 +284,7 @@ void UringIo::mark_sends() noexcept {
 
 bool UringIo::has_work() const noexcept {
   return requeued_first_ != nullptr || listeners_wait_ || (accepting_ && held_count_ > 0) ||
-         static_cast<std::int32_t>(urgent_until_ - send_first_) > 0 || ring_.ready() > 0;
+         urgent_until_ > send_first_ || ring_.ready() > 0;
 }
 
 void UringIo::wake() noexcept {

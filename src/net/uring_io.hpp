@@ -345,7 +345,7 @@ class UringIo {
   void hold(int fd) noexcept;
   void start() noexcept;
   void mark_sends() noexcept;
-  unsigned unconfirmed() const noexcept { return send_last_ - send_first_; }
+  std::uint64_t unconfirmed() const noexcept { return send_last_ - send_first_; }
   base::Duration time_until(base::TimePoint deadline, const base::Clock& clock) const noexcept;
   void requeue(Stream& stream) noexcept;
   Stream& take_requeued() noexcept;
@@ -364,10 +364,10 @@ class UringIo {
   std::uint64_t sends_by_ring_ = 0;
   Stream* requeued_first_ = nullptr;
   Stream* requeued_last_ = nullptr;
-  // Three rings; their counts go round, and are taken modulo their size.
-  std::uint32_t send_first_ = 0, send_last_ = 0;
-  std::uint32_t sends_marked_ = 0;  // up to here they are in a batch
-  std::uint32_t urgent_until_ = 0;  // up to here somebody waits for the confirmation
+  // Three rings. The counts of sends are compared and never go round; all are taken modulo their ring's size.
+  std::uint64_t send_first_ = 0, send_last_ = 0;
+  std::uint64_t sends_marked_ = 0;  // up to here they are in a batch
+  std::uint64_t urgent_until_ = 0;  // up to here somebody waits for the confirmation
   std::uint32_t batch_first_ = 0, batch_count_ = 0;
   std::uint32_t held_first_ = 0, held_count_ = 0;
   std::array<UringEvent, batch_max> events_{};
