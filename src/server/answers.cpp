@@ -148,7 +148,7 @@ void Connection::leave_exchange(bool close) {
     answered.inflow->fail({499, "the request was answered"});
     if (answered.call_due()) shard_->call_later(answered);
   }
-  if (close || rest == Rest::large) begin_closing();
+  if (close || rest == Rest::large) end_behind_answer(answered.head);
   else if (rest == Rest::small) discard_rest(answered);
   else enter_idle();
 }
@@ -279,7 +279,7 @@ void Connection::answer_shed(ShedReason reason, bool body_withheld) {
   const bool close = must_close();
   write_fixed(status, fields.view(), close);
   if (close) {
-    begin_closing();
+    end_behind_answer(exchange_->head);
   } else {
     release_exchange();
     rest_or_idle();

@@ -185,9 +185,11 @@ std::size_t Connection::follow_route(std::span<char> behind) {
 
 std::size_t Connection::begin_body(std::span<char> behind) {
   Exchange& x = *exchange_;
+  alone_ = false;
   const bool none =
       x.head.framing == http::Framing::none || (x.head.framing == http::Framing::length && x.head.content_length == 0);
   if (none) {
+    alone_ = behind.empty();
     dispatch();
     return 0;
   }
@@ -196,6 +198,7 @@ std::size_t Connection::begin_body(std::span<char> behind) {
   if (x.route->in_place && x.head.framing == http::Framing::length && x.head.content_length <= behind.size()) {
     const auto size = static_cast<std::size_t>(x.head.content_length);
     x.body = {behind.data(), size};
+    alone_ = size == behind.size();
     dispatch();
     return size;
   }
@@ -222,7 +225,10 @@ std::size_t Connection::read_fixed_body(std::span<char> bytes) {
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, bytes.size()));
   x.own_body.append(bytes.first(size));
   x.body_received += size;
-  if (size == left) dispatch();
+  if (size == left) {
+    alone_ = size == bytes.size();
+    dispatch();
+  }
   return size;
 }
 
@@ -244,6 +250,7 @@ std::size_t Connection::read_chunked_body(std::span<char> bytes) {
     }
     if (step.kind == Kind::data) x.own_body.append(step.data);
     if (step.kind == Kind::done) {
+      alone_ = used == bytes.size();
       dispatch();
       return used;
     }
@@ -490,6 +497,14 @@ void Connection::begin_closing() noexcept {
   shard_->forget(*this);
   if (reading_paused) shard_->loop().resume(*this);  // a FIN must be heard
   shard_->loop().shutdown_after_flush(*this);
+}
+
+// A client that asked for the end and has sent all it had sends nothing more (RFC 9112, 9.6): nothing can come that would
+// make a reset of the close, so there is nothing to wait for.
+void Connection::end_behind_answer(const http::Head& head) noexcept {
+  const bool at_once = alone_ && head.close && kept_.empty();
+  begin_closing();
+  if (at_once) shard_->loop().close_after_flush(*this);
 }
 
 void Connection::release_exchange() noexcept { shard_->free(*std::exchange(exchange_, nullptr)); }

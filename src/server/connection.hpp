@@ -159,6 +159,8 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   // State
   void enter_idle() noexcept;
   void begin_closing() noexcept;
+  /// As begin_closing(), behind the answer to the request at hand, which said that it is the last one.
+  void end_behind_answer(const http::Head& head) noexcept;
   /// Nothing more will be asked: ends the connection behind the answers that are still on their way.
   void end_after_output() noexcept;
   void release_exchange() noexcept;
@@ -173,6 +175,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   std::uint32_t discarded_ = 0;  // bytes thrown away after our last answer
   State state_ = State::closed;
   std::uint8_t refused_in_a_row_ = 0;
+  bool alone_ = false;  // the request at hand came whole, and nothing behind it
   bool for_exempt_ = false;  // the last request was for an exempt route
 };
 

@@ -70,6 +70,14 @@ class VectorsServed : public ::testing::TestWithParam<bool> {
     }
     server->run_for(100us);
 
+    // Who says that nothing follows, and sends more behind the answer, may find the connection gone and the answer with
+    // it. Nothing of what was sent then is ever served.
+    if (pieces.size() > 1 && vector.wanted == "ok closed" && client.saw_reset()) {
+      ASSERT_EQ(served, 1);
+      client.close();
+      return;
+    }
+
     std::string error;
     const auto responses = sim::read_responses(client.received(), {}, error);
     ASSERT_EQ(error, "");

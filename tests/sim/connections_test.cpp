@@ -375,6 +375,35 @@ TEST_F(Connections, LingeringReadsNoMoreThanItsBytes) {
   EXPECT_LE(stage->loop(0).counters().bytes_received.value(), 140'000u);
 }
 
+TEST_F(Connections, ClosesAtOnceBehindTheAnswerToAClientThatAskedForIt) {
+  serve();
+  for (const std::string request :
+       {"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 5\r\n\r\nplain"}) {
+    Talker& talker = client();
+    talker.say(request, "GET");
+    const base::TimePoint begin = stage->now();
+    EXPECT_EQ(talker.last().body, "plain");
+    ASSERT_TRUE(until([&] { return stage->shard(0).connection_count() == 0; }));
+    EXPECT_LT(stage->now() - begin, 100ms) << "the client has not closed its side, and need not";
+    EXPECT_TRUE(talker.ended());
+    EXPECT_FALSE(talker.net().saw_reset());
+  }
+}
+
+TEST_F(Connections, LingersBehindTheLastAnswerIfTheClientHasSentMore) {
+  serve();
+  Talker& talker = client();
+  talker.say("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n", "GET");
+  EXPECT_EQ(talker.last().body, "plain");
+  EXPECT_TRUE(talker.ended());
+  talker.say("Host: h\r\n\r\n");
+  const base::TimePoint begin = stage->now();
+  ASSERT_TRUE(until([&] { return stage->shard(0).connection_count() == 0; }));
+  EXPECT_GE(stage->now() - begin, 1900ms);
+  EXPECT_FALSE(talker.net().saw_reset());
+}
+
 TEST_F(Connections, SmallRefusedBodyIsThrownAwayAndTheConnectionKept) {
   serve();
   Talker& talker = client();

@@ -78,6 +78,7 @@ struct Ask {
   std::string body;
   TimePoint sent{};
   bool was_sent = false;
+  bool closes = false;  // says that it is the last one
 };
 
 struct Script {
@@ -87,6 +88,8 @@ struct Script {
   bool pipelines = false;
   bool left = false;            // by its own will
   bool polite = true;           // reads, waits, does not leave early
+  bool said_close = false;      // the last request sent had Connection: close
+  bool broke_its_word = false;  // and another followed
   bool leaves_when_done = false;
   Script* successor = nullptr;  // connects once this one is over, so that slots are used again at once
   const Script* predecessor = nullptr;
