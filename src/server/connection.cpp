@@ -43,7 +43,10 @@ void Connection::input(std::span<char> bytes) {
   update_reading();
 }
 
-void Connection::keep(std::span<const char> rest) { kept_.append(rest); }
+void Connection::keep(std::span<const char> rest) {
+  alone_ = false;
+  kept_.append(rest);
+}
 
 void Connection::pump() {
   // Whoever had its share of this turn waits at the list's tail, however many more bytes come meanwhile.
@@ -502,7 +505,7 @@ void Connection::begin_closing() noexcept {
 // A client that asked for the end and has sent all it had sends nothing more (RFC 9112, 9.6): nothing can come that would
 // make a reset of the close, so there is nothing to wait for.
 void Connection::end_behind_answer(const http::Head& head) noexcept {
-  const bool at_once = alone_ && head.close && kept_.empty();
+  const bool at_once = alone_ && head.close;
   begin_closing();
   if (at_once) shard_->loop().close_after_flush(*this);
 }

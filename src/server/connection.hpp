@@ -175,7 +175,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   std::uint32_t discarded_ = 0;  // bytes thrown away after our last answer
   State state_ = State::closed;
   std::uint8_t refused_in_a_row_ = 0;
-  bool alone_ = false;  // the request at hand came whole, and nothing behind it
+  bool alone_ = false;  // the request at hand is here as a whole, and nothing has come behind it
   bool for_exempt_ = false;  // the last request was for an exempt route
 };
 
