@@ -30,7 +30,9 @@ UringIo::UringIo(UringRing ring)
   if (!wake_) throw std::system_error{errno, std::system_category(), "eventfd"};
 }
 
-UringIo::UringIo(const UringOptions& options) : UringIo{ring_or_throw(options)} {}
+UringIo::UringIo(const UringOptions& options) : UringIo{ring_or_throw(options)} {
+  rings_when_quiet_ = options.rings_when_quiet;
+}
 
 // Connections that the kernel has accepted for us, and that nobody has seen.
 UringIo::~UringIo() {
@@ -191,8 +193,10 @@ bool UringIo::cancel_room_of(Stream& stream) noexcept {
   return true;
 }
 
+// What a quiet turn sends goes at once: handed over to the ring it would gain nothing, and cost a loop that has nothing
+// else to do a turn for its confirmation.
 WriteResult UringIo::write(Stream& stream) noexcept {
-  if (send(stream)) return {Wrote::queued, 0, 0};
+  if (!std::exchange(quiet_, false) && send(stream)) return {Wrote::queued, 0, 0};
   const WriteResult result = write_now(stream);
   if (result.state == Wrote::blocked && !stream.polled && !wait_for_room(stream)) requeue(stream);
   return result;
@@ -255,6 +259,7 @@ void UringIo::wait(base::TimePoint deadline, const base::Clock& clock) noexcept 
   mark_sends();
   event_count_ = ring_.take(events_);
   events_taken_ += event_count_;
+  quiet_ = event_count_ <= 1 && !rings_when_quiet_;
   sends_told_ = false;
   for (unsigned index = 0; index < event_count_; ++index)
     sends_told_ |= operation_of(events_[index]) == Operation::send;

@@ -1,5 +1,6 @@
 // uring_io.hpp: the Io over io_uring. One receive per stream goes on by itself, into buffers that all streams of the
-// loop share; short answers are sent by the call that waits for the next event; all else is sent as over epoll.
+// loop share; a busy turn's short answers are sent by the call that waits for the next event; all else is sent as over
+// epoll.
 // In: events from the kernel. Out: calls of the Sink. Thread: the loop, except wake(). Made on any thread; the first
 // wait() binds it to the calling one.
 // Must never let go of a slot that an operation in the kernel names, never leave bytes with the kernel that may move.
@@ -357,6 +358,8 @@ class UringIo {
   bool unlistened_ = false;
   bool listeners_wait_ = false;  // for room in the queue
   bool sends_told_ = false;  // among the events is one of a send
+  bool quiet_ = false;  // this turn had one event at most, and has not sent anything yet
+  bool rings_when_quiet_ = false;  // for tests
   unsigned listener_count_ = 0;
   unsigned event_count_ = 0;
   std::uint64_t events_taken_ = 0;

@@ -21,6 +21,7 @@ struct UringOptions {
   unsigned completions = 4096;  // wanted; fewer if memory is short, but not below completions_min
   unsigned buffers = 256;  // wanted, a power of two; fewer if memory is short, but not below buffers_min
   bool skip_success = false;  // no event for a send that took everything; only if probe_uring() says so
+  bool rings_when_quiet = false;  // for tests: UringIo sends through the ring in every turn
   unsigned refused_flags = 0;  // for tests: setup flags that this kernel is to be without
 
   static constexpr unsigned completions_min = 1024;  // of what is made smaller; less may be asked for

@@ -51,7 +51,7 @@ class NoDescriptors {
 
 template <class IoType>
 class Sockets : public TestOf<IoType> {};
-using Models = testing::Types<EpollIo, UringModel, OldUringModel>;
+using Models = testing::Types<EpollIo, UringModel, OldUringModel, ServedUringModel>;
 TYPED_TEST_SUITE(Sockets, Models);
 
 TYPED_TEST(Sockets, StopsAcceptingForAWhileWhenDescriptorsRunOut) {

@@ -20,6 +20,7 @@ namespace {
 using namespace std::chrono_literals;
 
 using UringRig = SocketRigOf<UringModel>;
+using ServedUringRig = SocketRigOf<ServedUringModel>;
 using FewBuffersRig = SocketRigOf<FewBuffersModel>;
 using SmallUringRig = SocketRigOf<SmallUringModel>;
 class Uring : public TestOf<UringIo> {};
@@ -73,6 +74,23 @@ TEST_F(Uring, SendsAShortAnswerThroughTheRingAndALongOneBesideIt) {
   const auto& counters = rig.loop.counters();
   EXPECT_LT(rig.loop.io().sends_by_ring(), counters.writes.value()) << "one part, but long";
   EXPECT_TRUE(rig.run_until([&] { return rig.echo.drained_count == 2; }));
+}
+
+TEST_F(Uring, SendsAtOnceInAQuietTurnAndThroughTheRingInABusyOne) {
+  ServedUringRig rig;
+  auto& one = rig.client();
+  auto& other = rig.client();
+  one.send("alone\n");
+  EXPECT_TRUE(rig.run_until([&] { return one.received() == "alone\n"; }));
+  EXPECT_EQ(rig.loop.io().sends_by_ring(), 0u);
+  EXPECT_TRUE(rig.run_until([&] { return rig.echo.connections() == 2; }));
+  for (int round = 0; round < 20 && rig.loop.io().sends_by_ring() == 0; ++round) {
+    const std::string text = "round " + std::to_string(round) + '\n';
+    for (SocketClient* client : {&one, &other}) client->send(text);
+    for (SocketClient* client : {&one, &other}) client->step();  // both speak before the loop looks
+    EXPECT_TRUE(rig.run_until([&] { return one.received().ends_with(text) && other.received().ends_with(text); }));
+  }
+  EXPECT_GT(rig.loop.io().sends_by_ring(), 0u);
 }
 
 TEST_F(Uring, ConfirmsASendWithinAMillisecondOfQuiet) {

@@ -21,17 +21,27 @@ inline const std::expected<UringTraits, Error>& uring_traits() {
   return traits;
 }
 
-/// As a server has it.
+/// As a server has it, but that one connection is enough for it to send through the ring.
 struct UringModel : UringIo {
   explicit UringModel(UringOptions options = {}) : UringIo{with_traits(options)} {}
   static UringOptions with_traits(UringOptions options) {
     options.skip_success = uring_traits().has_value() && uring_traits()->skips_success;
+    options.rings_when_quiet = true;
     return options;
   }
 };
 /// As on Linux 6.0, and every send has its event.
 struct OldUringModel : UringIo {
-  OldUringModel() : UringIo{UringOptions{.refused_flags = flag_deferred}} {}
+  OldUringModel() : UringIo{UringOptions{.rings_when_quiet = true, .refused_flags = flag_deferred}} {}
+};
+/// As a server has it.
+struct ServedUringModel : UringIo {
+  ServedUringModel() : UringIo{served_options()} {}
+  static UringOptions served_options() {
+    UringOptions options = UringModel::with_traits({});
+    options.rings_when_quiet = false;
+    return options;
+  }
 };
 struct FewBuffersModel : UringModel {
   FewBuffersModel() : UringModel{UringOptions{.buffers = 8}} {}
