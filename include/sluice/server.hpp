@@ -70,6 +70,9 @@ struct ServerOptions {
   /// choice, see Server::addresses().
   std::vector<std::string> listen = {"127.0.0.1:8080"};
   unsigned loops = default_loops();
+  /// Each loop's thread stays on one of the processors that the process may use: the first on the first, and round again
+  /// if there are more loops than processors. For a machine that does nothing else; else the kernel places them better.
+  bool pin_loops = false;
   unsigned pool_threads = default_pool_threads();
   Backend backend = Backend::automatic;
   Limits limits{};

@@ -2,6 +2,7 @@
 
 #include <sluice/blocking.hpp>
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -128,6 +129,26 @@ void add(LaneCounters& sum, const LaneCounters& lane) {
   sum.stalled += lane.stalled;
 }
 
+/// Which processor it is that comes `index`-th among those that the process may use, going round; none if nobody knows.
+std::optional<unsigned> processor_for(std::size_t index) noexcept {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) == 0) return std::nullopt;
+  std::size_t left = index % static_cast<std::size_t>(CPU_COUNT(&allowed));
+  for (unsigned processor = 0; processor < CPU_SETSIZE; ++processor) {
+    if (CPU_ISSET(processor, &allowed) && left-- == 0) return processor;
+  }
+  return std::nullopt;
+}
+
+bool pin_this_thread(std::optional<unsigned> processor) noexcept {
+  if (!processor) return false;
+  cpu_set_t only;
+  CPU_ZERO(&only);
+  CPU_SET(*processor, &only);
+  return pthread_setaffinity_np(pthread_self(), sizeof only, &only) == 0;
+}
+
 }  // namespace
 
 unsigned default_loops() noexcept {
@@ -184,7 +205,7 @@ class Server::Impl {
   std::string backend_reason_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::mutex join_mutex_;             // after mutex_, never before it
+  std::mutex join_mutex_;  // after mutex_, never before it
   std::vector<std::thread> threads_;  // filled by start(), then only joined, under join_mutex_
   bool started_ = false;
   bool ended_ = false;
@@ -259,6 +280,10 @@ void Server::Impl::start() {
 
 void Server::Impl::serve(std::size_t index) noexcept {
   LoopUnit& unit = *units[index];
+  if (core->options().pin_loops && !pin_this_thread(processor_for(index))) {
+    core->log(LogEvent::Level::warning, "not_pinned", {},
+              "loop " + std::to_string(index) + " runs where the kernel likes");
+  }
   unit.loop->run();
   std::map<std::string, std::uint64_t> running;
   unit.shard.count_running(running);

@@ -2,13 +2,16 @@
 // it is left afterwards (the fixture looks at threads, descriptors and counters).
 #include <gtest/gtest.h>
 
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <future>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <semaphore>
@@ -237,6 +240,35 @@ TEST_F(LiveServer, EveryLoopServes) {
     const std::lock_guard hold{lock};
     return loops.size() == 2;
   }));
+}
+
+TEST_F(LiveServer, PinnedLoopsHaveAProcessorEach) {
+  options.loops = 2;
+  options.pin_loops = true;
+  std::mutex lock;
+  std::map<std::thread::id, int> processors;  // the one of each loop, or -1
+  app.get("/loop", [&](const Request&) {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    ::sched_getaffinity(0, sizeof allowed, &allowed);
+    const std::lock_guard hold{lock};
+    processors[std::this_thread::get_id()] = CPU_COUNT(&allowed) == 1 ? ::sched_getcpu() : -1;
+    return text("x");
+  });
+  serve();
+  EXPECT_TRUE(soon([&] {
+    Client talker = client();
+    talker.get("/loop");
+    talker.read();
+    const std::lock_guard hold{lock};
+    return processors.size() == 2;
+  }));
+  std::set<int> different;
+  for (const auto& [loop, processor] : processors) {
+    EXPECT_GE(processor, 0);
+    different.insert(processor);
+  }
+  EXPECT_EQ(different.size(), std::min(2u, default_loops()));
 }
 
 // ---- ends
