@@ -36,7 +36,7 @@ struct LoopCounters {
   LoopCount blocking_calls;  // announced by user code inside a turn, see refuse_blocking
 };
 
-class LoopBase {
+class alignas(64) LoopBase {  // no line of the cache has two loops' own
  public:
   LoopBase(const LoopBase&) = delete;
   LoopBase& operator=(const LoopBase&) = delete;

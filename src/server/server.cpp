@@ -50,7 +50,7 @@ Peer peer_of_socket(int fd) {
 }
 
 /// One loop with its shard. Kept by the server, and by the last exchange if that outlives the server.
-struct LoopUnit {
+struct alignas(64) LoopUnit {
   LoopUnit(std::shared_ptr<Core> core, std::size_t index, std::optional<net::UringRing> ring) : shard{core, index} {
     if (ring) {
       loop = std::make_unique<net::Loop<net::UringIo, Shard>>(shard, core->clock(), *std::move(ring));
