@@ -17,8 +17,8 @@
 
 namespace sluice {
 
-/// Which kernel interface moves the bytes. `automatic` takes what serves best in general, at present epoll, and never
-/// fails; io_uring needs Linux 6.0, a library built with liburing, and a system that allows it.
+/// Which kernel interface moves the bytes. `automatic` takes io_uring where it can be had, from Linux 6.1 on, and else
+/// epoll; it never fails. io_uring needs Linux 6.0, a library built with liburing, and a system that allows it.
 enum class Backend : std::uint8_t { automatic, epoll, io_uring };
 
 unsigned default_loops() noexcept;              // one per core this process may use

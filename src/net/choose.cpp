@@ -31,12 +31,12 @@ std::string description(const UringRing& ring, Wanted wanted) {
 
 }  // namespace
 
-std::expected<Choice, std::string> choose(Wanted wanted, unsigned loops, UringOptions options, bool prefers_io_uring) {
+std::expected<Choice, std::string> choose(Wanted wanted, unsigned loops, UringOptions options) {
   if (wanted == Wanted::epoll) return Choice{{}, "epoll (asked for)"};
-  if (wanted == Wanted::automatic && !prefers_io_uring) {
-    return Choice{{}, "epoll (taken automatically; io_uring was not tried)"};
-  }
   auto rings = open_rings(loops, options);
+  if (rings && wanted == Wanted::automatic && !rings->front().deferred()) {
+    return Choice{{}, "epoll (this kernel's io_uring is older than Linux 6.1)"};
+  }
   if (rings) {
     std::string reason = description(rings->front(), wanted);
     return Choice{*std::move(rings), std::move(reason)};

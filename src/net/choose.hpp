@@ -21,12 +21,9 @@ struct Choice {
   std::string reason{};
 };
 
-/// What `automatic` takes if both can be had. Set by measurement.
-inline constexpr bool automatic_prefers_io_uring = false;
-
-/// Opens the rings, if there are to be any, with the sizes of `options`.
+/// Opens the rings, if there are to be any, with the sizes of `options`. `automatic` takes io_uring from Linux 6.1 on,
+/// since it costs less there (src/README.md has by how much), and else epoll.
 ///   Errors: a sentence; only if io_uring was asked for by name. `automatic` falls back.
-[[nodiscard]] std::expected<Choice, std::string> choose(Wanted wanted, unsigned loops, UringOptions options = {},
-                                                        bool prefers_io_uring = automatic_prefers_io_uring);
+[[nodiscard]] std::expected<Choice, std::string> choose(Wanted wanted, unsigned loops, UringOptions options = {});
 
 }  // namespace sluice::net

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "net/uring_probe.hpp"
 #include "support/live_server.hpp"
 
 namespace sluice::live {
@@ -42,8 +43,9 @@ class BackendOf : public LiveTest {
   std::string line_;
 };
 
-TEST_F(BackendOf, IsTheOneThatWasAskedForAndServes) {
-  const bool uring = options.backend == Backend::io_uring;
+TEST_F(BackendOf, IsTheOneThatWasAskedForOrIoUringAndServes) {
+  const bool there = net::probe_uring().has_value();
+  const bool uring = options.backend == Backend::io_uring || (options.backend == Backend::automatic && there);
   const unsigned rings = open_of_kind("[io_uring]");
   serve();
   const std::string name = uring ? "io_uring" : "epoll";

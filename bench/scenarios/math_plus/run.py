@@ -6,9 +6,9 @@
     bench/scenarios/math_plus/run.py --tier full                  more than a day: 10 minutes a rate, three times
     bench/scenarios/math_plus/run.py --only 'get.return'          some cells
 
-A cell is one style, one method and one number of middlewares. Each gets a fresh server, the cells come in a random
-order from --seed, and so do the rates within a cell. Writes the results and report.html and table.md to --out, and the
-table into the README.md beside this file, unless --only or --no-readme is given.
+A cell is one style, one method, one number of middlewares and one backend. Each gets a fresh server, the cells come in
+a random order from --seed, and so do the rates within a cell. Writes the results and report.html and table.md to
+--out, and the table into the README.md beside this file, unless --only or --no-readme is given.
 """
 import argparse
 import itertools
@@ -30,6 +30,7 @@ from harness import (BUILD, ROOT, Failure, Pinning, Server, commit, default_prog
 STYLES = ("return", "callback", "later", "pool")
 METHODS = ("get", "post")
 MIDDLEWARE = (0, 8)
+IOS = ("io_uring", "epoll")
 RATES = ("10k", "30k", "50k", "60k")
 CONNECTIONS = 400
 SECONDS = {"quick": 20, "full": 600}
@@ -47,14 +48,15 @@ MARKS = ("<!-- results: begin -->", "<!-- results: end -->")
 class Cell:
     """One server and what is asked of it."""
 
-    def __init__(self, style, method, middleware):
-        self.style, self.method, self.middleware = style, method, middleware
+    def __init__(self, style, method, middleware, io):
+        self.style, self.method, self.middleware, self.io = style, method, middleware, io
 
     def name(self):
-        return f"math_plus_{self.method}.{self.style}" + (f"_mw{self.middleware}" if self.middleware else "")
+        layers = f"_mw{self.middleware}" if self.middleware else ""
+        return f"math_plus_{self.method}.{self.style}{layers}.{self.io}"
 
     def row(self):
-        return STYLES.index(self.style), METHODS.index(self.method), self.middleware
+        return STYLES.index(self.style), METHODS.index(self.method), self.middleware, IOS.index(self.io)
 
     def request(self, address):
         """Arguments of sluice-load."""
@@ -91,18 +93,26 @@ def arguments():
 
 
 def cells_of(options):
-    cells = [Cell(*axes) for axes in itertools.product(STYLES, METHODS, MIDDLEWARE)]
-    if options.tier == "quick":  # middleware around one style tells what a layer costs
-        cells = [cell for cell in cells if cell.middleware == 0 or cell.style == STYLES[0]]
+    ios = [io for io in IOS if has(options.server, io)]
+    cells = [Cell(*axes) for axes in itertools.product(STYLES, METHODS, MIDDLEWARE, ios)]
+    if options.tier == "quick":  # one style tells what a layer costs, and what the other backend does
+        cells = [cell for cell in cells if cell.style == STYLES[0] or (cell.middleware == 0 and cell.io == ios[0])]
+        cells = [cell for cell in cells if cell.middleware == 0 or cell.io == ios[0]]
     cells = [cell for cell in cells if re.search(options.only or "", cell.name())]
     if not cells:
         raise Failure(f"no cell matches {options.only!r}")
     return cells
 
 
-def backend_of(server):
-    found = re.search(r"^backend (\S+)$", server.text(), re.MULTILINE)
-    return found.group(1) if found else "unknown"
+def has(server, io):
+    """Whether it can be had here: epoll always can."""
+    try:
+        Server([server, "--listen", "127.0.0.1:0", "--loops", "1", "--io", io]).stop()
+    except Failure:
+        if io == "epoll":
+            raise
+        return False
+    return True
 
 
 def measure(cell, replicate, rates, options, pinning):
@@ -120,10 +130,10 @@ def measure(cell, replicate, rates, options, pinning):
 
 
 def measure_once(cell, replicate, rates, options, pinning):
-    command = pinning.of_server([options.server, "--listen", "127.0.0.1:0", "--loops", "1", "--middleware",
-                                 str(cell.middleware)])
+    command = pinning.of_server([options.server, "--listen", "127.0.0.1:0", "--loops", "1", "--io", cell.io,
+                                 "--middleware", str(cell.middleware)])
     with Server(command) as server:
-        name = ".".join(["sluice", cell.name(), backend_of(server), "r" + "-".join(r for r in RATES if r in rates),
+        name = ".".join(["sluice", cell.name(), "r" + "-".join(r for r in RATES if r in rates),
                          "t1", f"c{CONNECTIONS}", f"d{options.seconds}s", f"rep{replicate}".replace(" ", "-")])
         file = options.out / f"{name}.json"
         load = [options.load, "sweep", *cell.request(server.address), "--rates", ",".join(rates), "-c",
@@ -176,8 +186,8 @@ def row_of(cell, rate, runs):
     answered = middle([run["answered_rps"] for run in counted])
     errors = middle([run["error_ratio"] for run in counted])
     latency = [spread([run["classes"]["2xx"]["latency_us"][name] for run in counted]) for name in PERCENTILES]
-    return [cell.style, cell.method.upper(), str(cell.middleware), rate, f"{answered:,.0f}", f"{errors * 100:.2f} %",
-            *latency, verdict_of(runs)]
+    return [cell.style, cell.method.upper(), str(cell.middleware), cell.io, rate, f"{answered:,.0f}",
+            f"{errors * 100:.2f} %", *latency, verdict_of(runs)]
 
 
 def rate_of(run):
@@ -190,8 +200,8 @@ def rate_text(run):
 
 def table_of(results):
     """`results`: (cell, sweep) of every replicate."""
-    rows = [["style", "method", "middleware", "rate", "answered/s", "not 2xx", "p50 ms", "p99 ms", "p99.9 ms", "max ms",
-             "valid"], ["---"] * 3 + ["---:"] * 7 + ["---"]]
+    rows = [["style", "method", "middleware", "backend", "rate", "answered/s", "not 2xx", "p50 ms", "p99 ms",
+             "p99.9 ms", "max ms", "valid"], ["---"] * 4 + ["---:"] * 7 + ["---"]]
     cells = {cell.name(): cell for cell, _ in results}
     for cell in sorted(cells.values(), key=Cell.row):
         runs = [run for other, sweep in results if other.name() == cell.name() for run in sweep["runs"]]
@@ -225,9 +235,9 @@ def write_readme(section):
 
 def main():
     options = arguments()
-    cells = cells_of(options)
     options.load = program(options.load, "Build the preset release, or name it with --load.")
     options.server = program(options.server, "Build the preset release, or name it with --server.")
+    cells = cells_of(options)
     options.out = options.out.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
     pinning = Pinning()

@@ -134,6 +134,7 @@ struct Flags {
   std::vector<std::string> listen{"127.0.0.1:8080"};
   unsigned loops = sluice::default_loops();
   unsigned middleware = 0;
+  std::string io = "auto";
 };
 
 void describe(CLI::App& program, Flags& flags) {
@@ -147,6 +148,15 @@ void describe(CLI::App& program, Flags& flags) {
   program.add_option("--middleware", flags.middleware, "layers that do nothing around every handler, default: 0")
       ->type_name("N")
       ->check(range(0, 1000));
+  program.add_option("--io", flags.io, "what the loops run on, default: auto")
+      ->type_name("auto|epoll|io_uring")
+      ->check(CLI::IsMember({"auto", "epoll", "io_uring"}).description(""));
+}
+
+sluice::Backend backend_of(const std::string& io) {
+  if (io == "epoll") return sluice::Backend::epoll;
+  if (io == "io_uring") return sluice::Backend::io_uring;
+  return sluice::Backend::automatic;
 }
 
 /// Calls the next handler, as every middleware does, and does nothing else.
@@ -178,7 +188,7 @@ int serve(const Flags& flags) {
           {.criticality = sluice::Criticality::exempt});
   add_routes(app, other, flags.middleware);
 
-  Server server{std::move(app), {.listen = flags.listen, .loops = flags.loops}};
+  Server server{std::move(app), {.listen = flags.listen, .loops = flags.loops, .backend = backend_of(flags.io)}};
   serving = &server;
   const sluice::DrainOnSignal drain_on_signal{server};  // before any other thread
   other.start();

@@ -18,7 +18,7 @@ using testing::StartsWith;
 
 /// The choice as text: how many rings, and the reason; or the refusal.
 std::string text_of(Wanted wanted, unsigned loops = 2, const UringOptions& options = {}) {
-  const auto choice = choose(wanted, loops, options, true);
+  const auto choice = choose(wanted, loops, options);
   if (!choice) return "refused: " + choice.error();
   return std::to_string(choice->rings.size()) + " rings: " + choice->reason;
 }
@@ -27,20 +27,15 @@ class ChooseUring : public TestOf<UringIo> {};
 
 TEST(Choose, TakesEpollWhenAskedTo) { EXPECT_EQ(text_of(Wanted::epoll), "0 rings: epoll (asked for)"); }
 
-TEST(Choose, SaysThatAutomaticDidNotTryWhatItDoesNotPrefer) {
-  const auto choice = choose(Wanted::automatic, 2, {}, false);
-  ASSERT_TRUE(choice);
-  EXPECT_TRUE(choice->rings.empty());
-  EXPECT_THAT(choice->reason, StartsWith("epoll (taken automatically"));
-}
-
 TEST_F(ChooseUring, OpensARingForEachLoop) {
   EXPECT_THAT(text_of(Wanted::io_uring, 3), StartsWith("3 rings: io_uring (asked for"));
   EXPECT_THAT(text_of(Wanted::automatic, 1), StartsWith("1 rings: io_uring (taken automatically"));
 }
 
-TEST_F(ChooseUring, TakesTheFormOfLinux60WhereThereIsNoNewerOne) {
-  EXPECT_THAT(text_of(Wanted::io_uring, 1, {.refused_flags = flag_deferred}), HasSubstr("in the form of Linux 6.0"));
+TEST_F(ChooseUring, TakesTheFormOfLinux60OnlyWhenAskedByName) {
+  const UringOptions older{.refused_flags = flag_deferred};
+  EXPECT_THAT(text_of(Wanted::io_uring, 1, older), HasSubstr("in the form of Linux 6.0"));
+  EXPECT_EQ(text_of(Wanted::automatic, 1, older), "0 rings: epoll (this kernel's io_uring is older than Linux 6.1)");
 }
 
 TEST_F(ChooseUring, RefusesAKernelBefore60) {
