@@ -5,7 +5,7 @@
 #   cmake/setup.sh        for building, testing and the demo
 #   cmake/setup.sh ci     also the formatter, the linter, the compiler cache and a browser, if the archive has them
 #   cmake/setup.sh fuzz   also Clang 19 with its runtime, for the preset "fuzz"
-#   cmake/setup.sh peers  also the libraries that bench/peers compares with
+#   cmake/setup.sh peers  also what bench/peers compares with: other libraries, and nginx
 set -euo pipefail
 
 # tool:package, taken as there if the command is, whoever installed it
@@ -21,7 +21,8 @@ if [ "${1:-}" = ci ]; then
 elif [ "${1:-}" = fuzz ]; then
   libraries+=(clang-19 libclang-rt-19-dev)
 elif [ "${1:-}" = peers ]; then
-  libraries+=(libcpp-httplib-dev libboost-dev)
+  tools+=(/usr/sbin/nginx:nginx-light)  # its package starts a server on port 80 where the machine starts services
+  libraries+=(libcpp-httplib-dev libboost-dev libh2o-evloop-dev libevent-dev)
 elif [ $# -gt 0 ]; then
   echo "usage: $0 [ci|fuzz|peers]" >&2
   exit 2

@@ -20,16 +20,35 @@ from harness import Failure  # noqa: E402
 ATTACH_SECONDS = 10
 
 
-def of_tasks(pid, name):
-    """The file of that name of each thread of a process; a thread that ends meanwhile is left out."""
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+def tree_of(pid):
+    """A process and all that descend from it: a server may work in its children."""
+    children = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            yield (task / name).read_text(encoding="ascii", errors="replace")
+            stat = (entry / "stat").read_text(encoding="ascii", errors="replace")
+            # Its name comes first, in parentheses, and may hold any character.
+            children.setdefault(int(stat.rsplit(")", 1)[1].split()[1]), []).append(int(entry.name))
+    tree = [pid]
+    for parent in tree:
+        tree += children.get(parent, [])
+    return tree
+
+
+def of_tasks(pid, name):
+    """The file of that name of each thread of a process and of those below it; a thread that ends meanwhile is left
+    out."""
+    for process in tree_of(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for task in pathlib.Path(f"/proc/{process}/task").iterdir():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    yield (task / name).read_text(encoding="ascii", errors="replace")
 
 
 @dataclasses.dataclass
 class Usage:
-    """What a process has used up since its start."""
+    """What a process and those below it have used up since their start."""
     cpu_ns: int
     switches: int
 
@@ -45,8 +64,10 @@ class Usage:
 
 
 def resident_bytes(pid):
-    text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    return int(re.search(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE).group(1)) * 1024
+    """Of a process and those below it; what they share counts for each."""
+    texts = [pathlib.Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+             for process in tree_of(pid)]
+    return sum(int(kib) * 1024 for text in texts for kib in re.findall(r"^VmRSS:\s+(\d+) kB", text, re.MULTILINE))
 
 
 class Steal:
@@ -68,12 +89,14 @@ class Steal:
 # ---- system calls
 
 class Counter(contextlib.AbstractContextManager):
-    """Counts a process's system calls while it is open; `calls` is there afterwards."""
+    """Counts the system calls of a process and of those below it while it is open; `calls` is there afterwards.
+    `targets`: from their ids, what the command is told."""
 
-    def __init__(self, command, pid, attached):
+    def __init__(self, command, targets, pid, attached):
         self.out = tempfile.NamedTemporaryFile("r", encoding="utf-8", errors="replace")
-        self.process = subprocess.Popen([*command, "-o", self.out.name, "-p", str(pid)], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*command, "-o", self.out.name, *targets(tree_of(pid))],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
         self.pid, self.attached, self.calls = pid, attached, None
 
     def __enter__(self):
@@ -112,7 +135,8 @@ class PerfCounter(Counter):
     NAME = "perf stat"
 
     def __init__(self, pid):
-        super().__init__(["perf", "stat", "-x", ",", "-e", "raw_syscalls:sys_enter"], pid, self.opened)
+        super().__init__(["perf", "stat", "-x", ",", "-e", "raw_syscalls:sys_enter"],
+                         lambda tree: ["-p", ",".join(map(str, tree))], pid, self.opened)
 
     @staticmethod
     def opened(process, _):
@@ -140,7 +164,8 @@ class StraceCounter(Counter):
     NAME = "strace, a lower bound"
 
     def __init__(self, pid):
-        super().__init__(["strace", "-f", "-c"], pid, self.traced)
+        super().__init__(["strace", "-f", "-c"], lambda tree: [word for pid in tree for word in ("-p", str(pid))], pid,
+                         self.traced)
 
     @staticmethod
     def traced(_, pid):

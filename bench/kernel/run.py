@@ -5,15 +5,15 @@ each head with fixed bytes, so the rest is sluice's own.
     cmake --preset release && cmake --build --preset release
     bench/kernel/run.py                                        twenty minutes
     bench/kernel/run.py --rounds 1 --seconds 1 --only depth-1  a first look
+    bench/kernel/run.py --peers                                beside other HTTP servers as well, an hour
 
-Each run has a fresh server, warmed up; the servers take turns, and the order moves on from round to round. The figure
+Each server answers each request rightly once before anything is measured. Each run has a fresh server, warmed up; the servers take turns, and the order moves on from round to round. The figure
 is the server's processor time per request, as the kernel's scheduler counts it: it depends little on how fast the
 generator is, and the ratio to the bare server of the same round little on how fast the machine is. Writes results.json
 and table.md to --out.
 """
 import argparse
 import contextlib
-import dataclasses
 import json
 import pathlib
 import re
@@ -21,7 +21,6 @@ import resource
 import shlex
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -32,7 +31,10 @@ sys.path.insert(0, str(HERE.parent / "scenarios" / "overload"))
 
 from harness import BUILD, Failure, Pinning, Server, commit, program, run_script  # noqa: E402
 from lab import raise_descriptors  # noqa: E402
+from peers import PEERS, why_missing  # noqa: E402
 from probes import Steal, Usage, call_counter, machine_of, resident_bytes  # noqa: E402
+from table import Found, page, ratios  # noqa: E402
+from workloads import IDLE, WORKLOADS, check_answers  # noqa: E402
 
 CONNECTIONS = 64
 IDLE_COUNT = 10_000
@@ -40,26 +42,6 @@ WARMUP_SECONDS = 0.5
 COUNT_SECONDS = 1       # of the run in which system calls are counted
 MARGIN_SECONDS = 30     # of a load, for connecting and its end
 BARE = "bare epoll"     # everything is compared with it
-
-
-@dataclasses.dataclass
-class Workload:
-    """`load`: what kernel-load is told, None for wrk with a new connection per request. `bare`: what the bare servers
-    are told, for the same work."""
-    text: str
-    load: list | None
-    bare: list
-
-
-WORKLOADS = {
-    "depth-1": Workload("GET /, one at a time", [], []),
-    "depth-16": Workload("GET /, 16 pipelined", ["--depth", "16"], []),
-    "browser": Workload("GET /, a browser's head of about 450 bytes", ["--browser"], []),
-    "post": Workload("POST /count, 1 KiB", ["--path", "/count", "--body", "1024"], []),
-    "big": Workload("GET /big, 64 KiB", ["--path", "/big"], ["--big"]),
-    "new-connection": Workload("GET /, a new connection each", None, ["--close"]),
-}
-IDLE = "idle"
 
 
 def arguments():
@@ -70,7 +52,13 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="through all servers; 7, of use from 5")
     parser.add_argument("--seconds", type=float, default=4, metavar="N", help="of each run; 4")
     parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="where results go; kernel in --build")
+    parser.add_argument("--peers", nargs="?", const="", metavar="NAMES",
+                        help=f"also these servers, with commas between; without names all there are: {', '.join(PEERS)}")
     options = parser.parse_args()
+    options.named = [] if not options.peers else list(dict.fromkeys(options.peers.split(",")))
+    for name in options.named:
+        if name not in PEERS:
+            parser.error(f"--peers: {name!r} is none of {', '.join(PEERS)}")
     if not 1 <= options.rounds <= 100:
         parser.error("--rounds: 1 to 100")
     if not 0.5 <= options.seconds <= 600:
@@ -95,6 +83,10 @@ class Bench:
         self.missing = {}
         for name in ("bare io_uring", "sluice io_uring"):
             self.try_out(name)
+        self.versions = {}
+        if options.peers is not None:
+            for name in options.named or PEERS:
+                self.add_peer(name)
         self.counter = call_counter()
 
     def try_out(self, name):
@@ -110,6 +102,40 @@ class Bench:
                 self.missing[name] = f"not part of this build ({said})" if "part of this build" in said else said
         if name in self.missing:
             del self.commands[name]
+
+    def add_peer(self, name):
+        """One that is not there is left out, unless it was asked for by its name."""
+        command = PEERS[name].command(self.options.build)
+        if command is None:
+            if self.options.named:
+                raise Failure(f"{name}: {why_missing(name)}")
+            self.missing[name] = why_missing(name)
+            return
+        server = Server(command)
+        try:
+            version = re.search(r"^version (.+)$", server.text(), re.MULTILINE)
+        finally:
+            server.stop()
+        if version is None:
+            raise Failure(f"{shlex.join(command)} does not say its version")
+        self.commands[name], self.versions[name] = command, version.group(1)
+
+    def lacks(self, name):
+        """Why it is not asked, for each workload that it is not."""
+        return PEERS[name].lacks if name in self.versions else {}
+
+    def takers(self, key):
+        return [name for name in self.commands if key not in self.lacks(name)]
+
+    def warm_up(self, name, workload, server):
+        self.load(workload, server, PEERS[name].warmup_seconds if name in self.versions else WARMUP_SECONDS)
+
+    def check(self, keys):
+        """That each server does what it is to be measured with."""
+        for key in keys:
+            for name in self.takers(key):
+                with self.server(name, WORKLOADS[key]) as server:
+                    check_answers(name, server.address, WORKLOADS[key], name.startswith("bare"))
 
     @contextlib.contextmanager
     def server(self, name, workload):
@@ -153,7 +179,7 @@ def measure(bench, name, workload):
     """One run: what a request cost."""
     steal = Steal()
     with bench.server(name, workload) as server:
-        bench.load(workload, server, WARMUP_SECONDS)
+        bench.warm_up(name, workload, server)
         before = Usage.of(server.process.pid)
         report = bench.load(workload, server, bench.options.seconds)
         spent = Usage.of(server.process.pid) - before
@@ -168,7 +194,7 @@ def count_calls(bench, name, workload):
     if bench.counter is None:
         return None
     with bench.server(name, workload) as server:
-        bench.load(workload, server, WARMUP_SECONDS)
+        bench.warm_up(name, workload, server)
         with bench.counter(server.process.pid) as counter:
             report = bench.load(workload, server, COUNT_SECONDS)
     return None if counter.calls is None else counter.calls / report["requests"]
@@ -206,35 +232,31 @@ def idle_memory(bench, name):
         return (resident_bytes(server.process.pid) - before) / others
 
 
-# ---- the table
-
-def spread(values, digits):
-    text = f"{statistics.median(values):,.{digits}f}"
-    return text if len(values) == 1 else f"{text} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
-
-
-def ratios(of_server, name):
-    """To the bare server of the same round."""
-    return [run["cpu_us"] / bare["cpu_us"] for run, bare in zip(of_server[name], of_server[BARE])]
-
-
-def rows_of(workload, of_server, calls):
-    for name, runs in of_server.items():
-        to_bare = ratios(of_server, name)
-        counted = calls.get(name)
-        yield [workload.text, name, spread([run["cpu_us"] for run in runs], 2), f"{statistics.median(to_bare):.2f}",
-               f"{min(to_bare):.2f}", "not measured" if counted is None else f"{counted:.2f}",
-               f"{statistics.median(run['switches'] for run in runs):.3f}",
-               f"{statistics.median(run['rps'] for run in runs):,.0f}",
-               f"{statistics.median(run['core'] for run in runs) * 100:.0f} %"]
+def measure_all(bench, keys):
+    """For each workload and each server its runs, one of each round."""
+    names, rounds = list(bench.commands), bench.options.rounds
+    results = {key: {name: [] for name in bench.takers(key)} for key in keys}
+    for turn in range(rounds):
+        order = names[turn % len(names):] + names[:turn % len(names)]
+        for key in keys:
+            for name in [name for name in order if name in results[key]]:
+                run = measure(bench, name, WORKLOADS[key])
+                results[key][name].append(run)
+                print(f"{turn + 1} of {rounds}  {key:14}  {name:15} {run['cpu_us']:7.2f} us  "
+                      f"{run['rps']:9,.0f}/s  steal {run['steal']:.1%}", flush=True)
+    return results
 
 
-def table(head, right, rows):
-    rules = ["---:" if column in right else "---" for column in range(len(head))]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rules, *rows])
+def measure_idle(bench):
+    idle = {}
+    for name in bench.takers(IDLE):
+        idle[name] = [idle_memory(bench, name)]
+        print(f"{IDLE}  {name:15} {idle[name][-1]:,.0f} bytes", flush=True)
+    return idle
 
 
-def page(bench, results, calls, idle, machine, began, steals):
+def conditions(bench, machine, began, steals):
+    """What the figures can't be read without, as lines of (what, value)."""
     options = bench.options
     command = " ".join(["bench/kernel/run.py", *map(shlex.quote, sys.argv[1:])])
     counter = bench.counter.NAME if bench.counter else "neither perf nor strace can be used here"
@@ -246,17 +268,11 @@ def page(bench, results, calls, idle, machine, began, steals):
                       f"warm-up, {options.rounds} rounds in turn; targets and fields differ from request to request"),
              ("system calls", counter), ("steal", f"{max(steals, default=0):.1%} at most, load average at the start "
                                                   f"{machine['load_average'][0]:.1f}")]
-    lines += [(name, reason) for name, reason in bench.missing.items()]
-    parts = ["\n".join(f"* {name}: {value}" for name, value in lines)]
-    if results:
-        head = ["request", "server", "CPU us", "ratio, median", "minimum", "system calls", "context switches",
-                "requests/s", "of its core"]
-        rows = [row for key, of_server in results.items() for row in rows_of(WORKLOADS[key], of_server, calls[key])]
-        parts.append(table(head, range(2, 9), rows))
-    if idle:
-        parts.append(table(["server", f"resident bytes per idle connection, of {idle_count():,}"], [1],
-                           [[name, spread(found, 0)] for name, found in idle.items()]))
-    return "\n\n".join(parts)
+    if bench.versions:
+        lines.append(("peers", ", ".join(bench.versions.values())))
+    lines += [(f"warm-up of {name}", f"{PEERS[name].warmup_seconds:g} s") for name in bench.versions
+              if PEERS[name].warmup_seconds != WARMUP_SECONDS]
+    return lines + list(bench.missing.items())
 
 
 def main():
@@ -268,32 +284,25 @@ def main():
     raise_descriptors()
     bench, began, machine = Bench(options), time.time(), machine_of(options.build)
     print(f"commit {commit()}; {bench.pinning}", flush=True)
-    for name, reason in bench.missing.items():
-        print(f"{name}: {reason}", flush=True)
+    for name, said in [*bench.versions.items(), *bench.missing.items()]:
+        print(f"{name}: {said}", flush=True)
 
-    names, workloads = list(bench.commands), [key for key in chosen if key != IDLE]
-    results = {key: {name: [] for name in names} for key in workloads}
-    idle = {name: [] for name in names} if IDLE in chosen else {}
-    for turn in range(options.rounds):
-        order = names[turn % len(names):] + names[:turn % len(names)]
-        for key in workloads:
-            for name in order:
-                run = measure(bench, name, WORKLOADS[key])
-                results[key][name].append(run)
-                print(f"{turn + 1} of {options.rounds}  {key:14}  {name:15} {run['cpu_us']:7.2f} us  "
-                      f"{run['rps']:9,.0f}/s  steal {run['steal']:.1%}", flush=True)
-    for name in idle:
-        idle[name].append(idle_memory(bench, name))
-        print(f"{IDLE}  {name:15} {idle[name][-1]:,.0f} bytes", flush=True)
-    calls = {key: {name: count_calls(bench, name, WORKLOADS[key]) for name in names} for key in workloads}
+    workloads = [key for key in chosen if key != IDLE]
+    bench.check(workloads)
+    results = measure_all(bench, workloads)
+    idle = measure_idle(bench) if IDLE in chosen else {}
+    calls = {key: {name: count_calls(bench, name, WORKLOADS[key]) for name in results[key]} for key in workloads}
 
     steals = [run["steal"] for of_server in results.values() for runs in of_server.values() for run in runs]
+    lacks = {name: {key: why for key, why in bench.lacks(name).items() if key in chosen} for name in bench.commands}
     (options.out / "results.json").write_text(json.dumps(
         {"commit": commit(), "began": began, "machine": machine, "pinning": str(bench.pinning),
-         "rounds": options.rounds, "seconds": options.seconds, "missing": bench.missing, "runs": results,
-         "ratios": {key: {name: ratios(of_server, name) for name in names} for key, of_server in results.items()},
+         "rounds": options.rounds, "seconds": options.seconds, "missing": bench.missing, "peers": bench.versions,
+         "lacks": lacks, "runs": results,
+         "ratios": {key: {name: ratios(of_server, name, BARE) for name in of_server}
+                    for key, of_server in results.items()},
          "system_calls": calls, "idle_bytes": idle}, indent=1), encoding="utf-8")
-    section = page(bench, results, calls, idle, machine, began, steals)
+    section = page(conditions(bench, machine, began, steals), Found(results, calls, idle, lacks, idle_count()), BARE)
     (options.out / "table.md").write_text(section + "\n", encoding="utf-8")
     print(f"\n{section}\n\n{options.out / 'table.md'}")
     return 0

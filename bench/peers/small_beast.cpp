@@ -49,13 +49,13 @@ class Session : public std::enable_shared_from_this<Session> {
     response_.keep_alive(request_.keep_alive());
     const std::string_view target{request_.target().data(), request_.target().size()};
     const std::string_view path = target.substr(0, target.find('?'));
-    const bool posted = request_.method() == http::verb::post;
-    if (path == "/" && !posted) {
+    const http::verb method = request_.method();
+    if (method == http::verb::get && path == "/") {
       body(peer::text_type, peer::hello);
-    } else if (path == "/count" && posted) {
+    } else if (method == http::verb::post && path == "/count") {
       count_ = std::to_string(request_.body().size());
       body(peer::text_type, count_);
-    } else if (path == "/big" && !posted) {
+    } else if (method == http::verb::get && path == "/big") {
       body(peer::big_type, peer::big());
     } else {
       response_.result(http::status::not_found);
