@@ -50,7 +50,8 @@ PEERS = {
     "libevent": Peer(built("peer-small-libevent"), "libevent-dev"),
     "beast": Peer(built("peer-small-beast"), "libboost-dev"),
     "httplib": Peer(built("peer-small-httplib"), "libcpp-httplib-dev",
-                    {IDLE: "cpp-httplib has a thread for each connection that is kept, here 128 of them"}),
+                    {"depth-16": "cpp-httplib answers the first of the requests that it reads at once and loses the others",
+                     IDLE: "cpp-httplib has a thread for each connection that is kept, here 128 of them"}),
     "nginx": Peer(nginx_command, "nginx-light",
                   {"post": "nginx itself has nothing that reads a body and answers with its size"}),
     "node": Peer(node_command, "nodejs", warmup_seconds=2),  # until it has compiled what it runs
