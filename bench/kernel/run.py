@@ -158,8 +158,12 @@ class Bench:
             command = [self.generator, "--port", port, "--connections", str(CONNECTIONS), "--seconds", str(seconds),
                        *workload.load]
         # subprocess.run kills it if it is late, or if we are ended.
-        done = subprocess.run(self.pinning.of_generator(command), stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=seconds + MARGIN_SECONDS)
+        try:
+            done = subprocess.run(self.pinning.of_generator(command), stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=seconds + MARGIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{shlex.join(command)} did not end within {seconds + MARGIN_SECONDS:g} s; "
+                          f"the server is {shlex.join(server.command)}") from None
         if done.returncode != 0:
             raise Failure(f"{shlex.join(command)} returned {done.returncode}: {done.stderr.strip()}")
         if workload.load is not None:
