@@ -178,7 +178,7 @@ def study_pool(bench):
     half = {name: median(runs[name], "rps") / 2 for name in both}
     print_latencies(bench, "half load", {name: (command, name, half[name]) for name in both})
     for workers in THREADS:
-        flags = ["--path", "/wait", "--connections", str(workers)]
+        flags = ["--path", "/wait", "--connections", str(workers + max(1, workers // 4))]
         found = [bench.cost(pool_server(bench, workers), flags)["rps"] for _ in range(min(3, bench.options.rounds))]
         most = workers / WAIT_SECONDS
         print(f"{'threads':10} {workers:2} on 10 ms       {statistics.median(found):9,.0f}/s of {most:6,.0f}/s: "
