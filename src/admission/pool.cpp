@@ -34,11 +34,21 @@ void ThreadHost::join() noexcept {
   }
 }
 
+const base::Clock& handler_clock() noexcept {
+  return parked_at.host == nullptr ? base::system_clock() : parked_at.host->handler_clock();
+}
+
 Parking::Parking() noexcept : host_{parked_at.host}, worker_{parked_at.worker} {}
 
 void Parking::wait() noexcept {
   if (host_ != nullptr) host_->park_handler(worker_);
   else token_.acquire();
+}
+
+void Parking::wait_until(base::TimePoint until) noexcept {
+  if (host_ != nullptr) host_->park_handler_until(worker_, until);
+  else if (until == base::never) token_.acquire();
+  else static_cast<void>(token_.try_acquire_until(until));
 }
 
 void Parking::wake() noexcept {

@@ -28,7 +28,14 @@ class WorkerHost {
   virtual bool parks_handlers() const noexcept { return false; }
   /// Only then: as park, from inside a handler.
   virtual void park_handler(int worker) noexcept { park(worker); }
+  /// Only then: the same, until that moment of handler_clock() at the latest.
+  virtual void park_handler_until(int worker, base::TimePoint until) noexcept = 0;
+  /// By which time passes for handlers on its workers.
+  virtual const base::Clock& handler_clock() const noexcept { return base::system_clock(); }
 };
+
+/// The clock of the thread that asks: its host's on a worker where time is not real, the system's on any other thread.
+const base::Clock& handler_clock() noexcept;
 
 /// Where the thread that makes it waits inside a handler, a worker's or any other. Lives on its stack.
 class Parking {
@@ -39,6 +46,8 @@ class Parking {
 
   /// Returns after wake(), and perhaps before: look again.
   void wait() noexcept;
+  /// The same, and once handler_clock() has reached `until`.
+  void wait_until(base::TimePoint until) noexcept;
   /// Any thread; once per Parking, and before the one that waits can have left it.
   void wake() noexcept;
 
@@ -57,6 +66,8 @@ class ThreadHost final : public WorkerHost {
   void park(int worker) noexcept override;
   void unpark(int worker) noexcept override;
   void join() noexcept override;
+  /// Never called: its handlers wait by themselves.
+  void park_handler_until(int worker, base::TimePoint) noexcept override { park(worker); }
 
  private:
   struct Seat {

@@ -28,6 +28,7 @@
 #include "server/life.hpp"
 #include "server/outflow.hpp"
 #include "server/route.hpp"
+#include "server/watch.hpp"
 
 namespace sluice::detail {
 
@@ -116,6 +117,12 @@ class Exchange final : public admission::Job,
   bool take_reader() noexcept { return !reader_taken_.exchange(true, std::memory_order_relaxed); }
   /// A callback of user code that has nothing to wait for: the loop runs it soon. Thread: any that pins it.
   void call_soon(std::move_only_function<void()>&& callback);
+  /// The loop looks at `watch` at that moment, or at one it was told before if that is nearer; base::never: not at all.
+  /// No pin is held meanwhile. Thread: any that pins this exchange and holds no lock that look() takes.
+  void look_at(const std::shared_ptr<Watch>& watch, base::TimePoint at) noexcept;
+  /// Those that other threads have told about, linked by next_. Thread: the loop's, or whoever adopts this exchange.
+  std::shared_ptr<Watch> take_watches() noexcept;
+  static Exchange& of(const Request& request) noexcept { return *request.exchange_; }
   /// Callbacks of user code whose moment has come.
   struct Calls {
     std::move_only_function<void()> read, written;
@@ -130,7 +137,7 @@ class Exchange final : public admission::Job,
   void add_edit(std::move_only_function<void(Response&)> edit) { edits_.push_back(std::move(edit)); }
 
   // ---- the frame
-  After run() noexcept override;        // on a worker
+  After run() noexcept override;  // on a worker
   LifeOf<base::StdSync>::Arrival run_on_loop() noexcept;
   /// On the loop, for a plain function from request to response: there is no handle that anybody else could have, so
   /// claim and pins need no atomics. The answer is there when it returns.
@@ -185,6 +192,7 @@ class Exchange final : public admission::Job,
   std::atomic<Outflow*> outflow_{nullptr};  // owned
   std::atomic<bool> reader_taken_{false};
   std::vector<std::move_only_function<void()>> calls_;  // under decoded_lock_
+  std::shared_ptr<Watch> watches_;  // the same; newest first
   std::vector<std::move_only_function<void(Response&)>> edits_;
   std::mutex decoded_lock_;  // a request may be read from several threads
   std::optional<Peer> peer_;  // set by own_bytes; until then the connection is asked

@@ -141,6 +141,7 @@ bool Shard::turn_ended() noexcept {
   if (has_work()) {
     fire_stops();
     run_calls();
+    look_at_due();
     resume_ready();
   }
   const std::size_t bytes = loop_->blocks().bytes_in_use();
@@ -274,6 +275,12 @@ void Shard::home(Exchange& x) noexcept {
 }
 
 void Shard::news_of(Exchange& x) noexcept {
+  for (std::shared_ptr<Watch> watch = x.take_watches(); watch != nullptr;) {
+    const std::shared_ptr<Watch> next = std::move(watch->next_);
+    watch->queued_.exchange(false, std::memory_order_acq_rel);
+    settle(watch, x.route);
+    watch = next;
+  }
   if (Connection* const connection = owner_of(x)) guarded(*connection, [&] { connection->bodies_moved(); });
   if (x.call_due()) call_later(x);
 }
@@ -331,6 +338,51 @@ void Shard::run_calls() noexcept {
   }
 }
 
+// ---- watches
+
+void Shard::settle(const std::shared_ptr<Watch>& watch, const Route* route) noexcept {
+  const base::TimePoint at = watch->at();
+  net::TimerNode& node = *watch;
+  base::ListNode<WatchTag>& place = *watch;
+  if (place.linked()) place.unlink();
+  loop_->timers().cancel(node);
+  if (at == base::never) {
+    watch->held_.reset();
+    return;
+  }
+  watch->route_ = route;
+  watch->held_ = watch;
+  if (at <= now()) {
+    due_.push_back(*watch);
+    return;
+  }
+  armed_.push_back(*watch);
+  loop_->timers().arm(node, at);
+}
+
+// What is settled by a look waits for the next turn.
+void Shard::look_at_due() noexcept {
+  base::List<Watch, WatchTag> now;
+  while (Watch* const watch = due_.pop_front()) now.push_back(*watch);
+  while (Watch* const watch = now.pop_front()) {
+    const std::shared_ptr<Watch> held = std::move(watch->held_);
+    guard_.look();
+    guard_.enter(*watch->route_);
+    watch->look_now(false);
+    guard_.leave();
+  }
+}
+
+// The loop is over.
+void Shard::look_at_armed() noexcept {
+  while (Watch* const watch = armed_.pop_front()) due_.push_back(*watch);
+  while (Watch* const watch = due_.pop_front()) {
+    const std::shared_ptr<Watch> held = std::move(watch->held_);
+    loop_->timers().cancel(*watch);
+    watch->look_now(true);
+  }
+}
+
 Peer Shard::peer_of(const Exchange& exchange) {
   Connection* const connection = connections_.find(exchange.connection_slot, exchange.connection_generation);
   return connection == nullptr ? Peer{"unknown"} : peer_of(connection->fd);
@@ -348,10 +400,14 @@ void Shard::adopt_orphan(Exchange& x) noexcept {
   const std::shared_ptr<Core> core = core_;
   const Route& route = *x.route;
   Exchange::Calls calls;
+  std::shared_ptr<Watch> watch;
   {
     const std::lock_guard lock{orphan_lock_};
     const auto arrival = x.arrive();
-    if (arrival.news) calls = x.take_calls();
+    if (arrival.news) {
+      calls = x.take_calls();
+      watch = x.take_watches();
+    }
     if (ended_unstarted(x) && x.permit) release_permit(*x.lane, x.ticket);
     if (arrival.deliver) counts_.responses_dropped.add_owned();
     if (arrival.deliver && x.outflow() != nullptr) x.outflow()->break_off();
@@ -361,6 +417,11 @@ void Shard::adopt_orphan(Exchange& x) noexcept {
     }
   }
   Exchange::run(calls, *core, route);  // user code: not under the lock
+  while (watch != nullptr) {
+    const std::shared_ptr<Watch> looked_at = std::exchange(watch, std::move(watch->next_));
+    looked_at->queued_.exchange(false, std::memory_order_acq_rel);
+    if (looked_at->at() != base::never) looked_at->look_now(true);
+  }
 }
 
 // ---- life cycle
@@ -436,6 +497,12 @@ void Shard::timer_fired(net::TimerNode& node) noexcept {
     ladder_window();
     return;
   }
+  if (&node != &drain_timer_) {  // user code hears of it when the turn ends
+    Watch& watch = static_cast<Watch&>(node);
+    static_cast<base::ListNode<WatchTag>&>(watch).unlink();
+    due_.push_back(watch);
+    return;
+  }
   last_words_over_ = cut_;
   cut_all();
 }
@@ -480,6 +547,7 @@ void Shard::retire(std::shared_ptr<void> self) noexcept {
     if (node != &control_) adopt_orphan(static_cast<Exchange&>(*node));
     node = next;
   }
+  look_at_armed();
 }
 
 }  // namespace sluice::detail

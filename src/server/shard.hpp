@@ -68,7 +68,7 @@ class Shard {
   void posted(net::MailNode& node) noexcept;
   void closed(net::Stream& stream) noexcept;
   bool turn_ended() noexcept;
-  bool has_work() const noexcept { return !ready_.empty() || !stops_.empty() || !calls_.empty(); }
+  bool has_work() const noexcept { return !ready_.empty() || !stops_.empty() || !calls_.empty() || !due_.empty(); }
   net::Stream* find(std::uint32_t slot, std::uint32_t generation) noexcept;
   void accept_paused(int reason) noexcept;
   void timer_fired(net::TimerNode& node) noexcept;
@@ -151,6 +151,8 @@ class Shard {
   void call_later(Exchange& exchange) noexcept {
     if (!exchange.base::ListNode<CallListTag>::linked()) calls_.push_back(exchange);
   }
+  /// Has the watch looked at when it wants to be; never from inside of this call.
+  void settle(const std::shared_ptr<Watch>& watch, const Route* route) noexcept;
   /// The connection has kept bytes and deserves another go, at the list's tail.
   void requeue(Connection& connection) noexcept;
   void forget(Connection& connection) noexcept;
@@ -186,6 +188,8 @@ class Shard {
   Connection* owner_of(const Exchange& exchange) noexcept;
   void fire_stops() noexcept;
   void run_calls() noexcept;
+  void look_at_due() noexcept;
+  void look_at_armed() noexcept;
   void break_streams(Exchange& exchange) noexcept;
   void resume_ready() noexcept;
   void ladder_window() noexcept;
@@ -206,6 +210,8 @@ class Shard {
   base::Slab<Exchange> exchanges_;
   base::List<Exchange, StopListTag> stops_;
   base::List<Exchange, CallListTag> calls_;
+  base::List<Watch, WatchTag> armed_;  // in the wheel
+  base::List<Watch, WatchTag> due_;
   base::List<Connection, ReadyTag> ready_;
   Peer (*peer_lookup_)(int fd) = nullptr;
   const Exchange* frame_ = nullptr;  // whose handler is running on the loop

@@ -111,6 +111,25 @@ void Exchange::call_soon(std::move_only_function<void()>&& callback) {
   tell_news();
 }
 
+void Exchange::look_at(const std::shared_ptr<Watch>& watch, base::TimePoint at) noexcept {
+  watch->want(at);
+  if (home_->on_loop_thread()) {
+    home_->settle(watch, route);
+    return;
+  }
+  if (watch->queued_.exchange(true, std::memory_order_acq_rel)) return;  // whoever takes it reads the newest moment
+  {
+    const std::lock_guard lock{decoded_lock_};
+    watch->next_ = std::exchange(watches_, watch);
+  }
+  tell_news();
+}
+
+std::shared_ptr<Watch> Exchange::take_watches() noexcept {
+  const std::lock_guard lock{decoded_lock_};
+  return std::exchange(watches_, nullptr);
+}
+
 bool Exchange::call_due() noexcept {
   if ((inflow != nullptr && inflow->due()) || (outflow() != nullptr && outflow()->due())) return true;
   const std::lock_guard lock{decoded_lock_};

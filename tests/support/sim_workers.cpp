@@ -99,7 +99,7 @@ void SimWorkers::spawn(int worker, std::function<void()> body) {
 
 bool SimWorkers::ready(const Worker& worker) const noexcept {
   if (!worker.spawned || worker.over) return false;
-  if (worker.parked) return worker.tokens > 0;
+  if (worker.parked) return worker.tokens > 0 || worker.wake <= net_.now();
   return worker.wake <= net_.now();
 }
 
@@ -119,12 +119,23 @@ void SimWorkers::run(int worker) {
   Baton::keep(std::move(state.baton));
 }
 
-void SimWorkers::park(int worker) noexcept {
+void SimWorkers::park(int worker) noexcept { park_until(worker, base::never); }
+
+void SimWorkers::park_until(int worker, base::TimePoint until) noexcept {
   Worker& state = workers_[static_cast<std::size_t>(worker)];
   state.parked = true;
-  while (state.tokens == 0) state.baton->give_back();
-  --state.tokens;
+  state.wake = until;
+  while (state.tokens == 0 && net_.now() < until) state.baton->give_back();
+  if (state.tokens > 0) --state.tokens;
+  state.wake = base::TimePoint::min();
   state.parked = false;
+}
+
+void SimWorkers::park_handler_until(int worker, base::TimePoint until) noexcept {
+  Worker& state = workers_[static_cast<std::size_t>(worker)];
+  state.in_handler = true;
+  park_until(worker, until);
+  state.in_handler = false;
 }
 
 void SimWorkers::park_handler(int worker) noexcept {
@@ -140,7 +151,7 @@ void SimWorkers::join() noexcept {
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     Worker& state = workers_[i];
     while (state.spawned && !state.over) {
-      if (state.wake > net_.now()) net_.advance_to(state.wake);
+      if (!ready(state) && state.wake != base::never) net_.advance_to(state.wake);
       run(static_cast<int>(i));
     }
   }
@@ -149,7 +160,7 @@ void SimWorkers::join() noexcept {
 base::TimePoint SimWorkers::next_wake() const noexcept {
   base::TimePoint first = base::never;
   for (const Worker& worker : workers_) {
-    if (worker.spawned && !worker.over && !worker.parked) first = std::min(first, worker.wake);
+    if (worker.spawned && !worker.over) first = std::min(first, worker.wake);
   }
   return first;
 }

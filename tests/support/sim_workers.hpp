@@ -26,6 +26,8 @@ class SimWorkers final : public admission::WorkerHost {
   void join() noexcept override;
   bool parks_handlers() const noexcept override { return true; }
   void park_handler(int worker) noexcept override;
+  void park_handler_until(int worker, base::TimePoint until) noexcept override;
+  const base::Clock& handler_clock() const noexcept override { return net_; }
 
   /// Workers that would do something now.
   std::vector<int> runnable() const;
@@ -47,9 +49,10 @@ class SimWorkers final : public admission::WorkerHost {
     bool parked = false;
     bool in_handler = false;  // parked there
     unsigned tokens = 0;
-    base::TimePoint wake = base::TimePoint::min();
+    base::TimePoint wake = base::TimePoint::min();  // not before; of one that is parked: at the latest
   };
   bool ready(const Worker& worker) const noexcept;
+  void park_until(int worker, base::TimePoint until) noexcept;
 
   net::SimNet& net_;
   std::vector<Worker> workers_;
