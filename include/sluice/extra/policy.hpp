@@ -180,7 +180,8 @@ struct DependencyCounters {
   std::array<std::uint64_t, policy_failure_count> failed{};  // by PolicyFailure
   std::uint64_t fallbacks = 0;  // failed calls that had one all the same
   std::uint64_t active = 0;  // calls under way
-  /// An attempt has timed out only where nobody waits in it: a blocking one ends when it returns.
+  /// An attempt times out only where nobody waits in it: a blocking one ends when it returns. One that threw while its
+  /// Reply lives on counts as timed out.
   std::uint64_t attempts = 0, retries = 0, attempts_succeeded = 0, attempts_failed = 0, attempts_timed_out = 0;
   std::uint64_t late = 0;  // of those that had timed out, how many were answered later, and gave back their permit
   std::uint64_t running = 0;  // attempts that are waited for
@@ -424,7 +425,7 @@ class LaterBody {
   virtual ~LaterBody() = default;
   class Turn;
   virtual void start(const Attempt& attempt, Turn&& turn) = 0;
-  /// Null: the value is there. True: it fell back.
+  /// Null: the value is there.
   virtual void finish(const PolicyError* error) = 0;
   virtual bool falls_back() const noexcept = 0;
 };
@@ -499,16 +500,24 @@ class LaterBodyOf final : public LaterBody {
  public:
   explicit LaterBodyOf(PolicyCallLater<T>&& call) noexcept : call_{std::move(call)} {}
   void start(const Attempt& attempt, Turn&& turn) override { call_.start(attempt, Reply<T>{std::move(turn), *this}); }
+  // `start` stays: it may be what is running.
   void finish(const PolicyError* error) override {
-    PolicyCallLater<T> call = std::move(call_);  // what it holds goes with it
-    if (error == nullptr) call.done(*std::move(value_));
-    else if (call.fallback) call.done(call.fallback(*error));
-    else call.done(std::unexpected(*error));
+    auto done = std::exchange(call_.done, nullptr);
+    auto fallback = std::exchange(call_.fallback, nullptr);
+    done(error == nullptr ? std::expected<T, PolicyError>{*std::move(value_)} : in_place_of(*error, fallback));
   }
   bool falls_back() const noexcept override { return static_cast<bool>(call_.fallback); }
 
  private:
   friend class Reply<T>;
+  using Fallback = std::move_only_function<T(const PolicyError&)>;
+  static std::expected<T, PolicyError> in_place_of(PolicyError error, Fallback& fallback) {
+    try {
+      if (fallback) return fallback(error);
+    } catch (...) { error.exception = std::current_exception(); }
+    return std::unexpected(std::move(error));
+  }
+
   PolicyCallLater<T> call_;
   std::optional<T> value_{};  // written by who has claimed
 };
