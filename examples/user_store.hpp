@@ -42,19 +42,20 @@ class UserConnection {
 
   void run(const char* sql) { check(sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr)); }
 
-  /// Hands the request's budget on to SQLite: a statement that runs is given up once nobody waits for its answer (the
+  /// Hands the caller's budget on to SQLite: a statement that runs is given up once nobody waits for its answer (the
   /// budget is spent or the client has left), a lock is waited for only as long as there is budget left.
-  void work_for(const sluice::Request& request) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(request.remaining()).count();
+  template <class Asking>
+  void work_for(const Asking& whom) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(whom.remaining()).count();
     sqlite3_busy_timeout(db_.get(), static_cast<int>(std::min<std::int64_t>(left, 60'000)));
     constexpr int instructions = 1000;  // of SQLite's machine between two looks, some ten microseconds
     sqlite3_progress_handler(
         db_.get(), instructions,
         [](void* context) {
-          const auto& asking = *static_cast<const sluice::Request*>(context);
+          const auto& asking = *static_cast<const Asking*>(context);
           return asking.stop_requested() || asking.remaining() <= std::chrono::nanoseconds{0} ? 1 : 0;
         },
-        const_cast<sluice::Request*>(&request));
+        const_cast<Asking*>(&whom));
   }
   void work_for_nobody() noexcept { sqlite3_progress_handler(db_.get(), 0, nullptr, nullptr); }
 
@@ -142,17 +143,19 @@ class UserStore {
   UserStore(const UserStore&) = delete;
   UserStore& operator=(const UserStore&) = delete;
 
-  /// Calls `query(UserConnection&)` with a connection that works for this request.
-  template <class Query>
-  auto with(const sluice::Request& request, Query query) {
-    const Lease lease{*this, request};
+  /// Calls `query(UserConnection&)` with a connection that works for this request, or for whatever else has its
+  /// remaining() and stop_requested().
+  template <class Asking, class Query>
+  auto with(const Asking& whom, Query query) {
+    const Lease lease{*this, whom};
     return query(lease.connection);
   }
 
  private:
   struct Lease {
-    Lease(UserStore& from, const sluice::Request& request) : store{from}, connection{from.take()} {
-      connection.work_for(request);
+    template <class Asking>
+    Lease(UserStore& from, const Asking& whom) : store{from}, connection{from.take()} {
+      connection.work_for(whom);
     }
     ~Lease() {
       connection.work_for_nobody();
@@ -162,11 +165,11 @@ class UserStore {
     UserConnection& connection;
   };
 
-  // No waiting here: the lane has as many permits as there are connections, so it is the queue, with its bounds, its
-  // deadlines and its counters. A second queue behind it could only hide how long requests wait.
+  // No waiting here: the lane or the bulkhead in front has as many permits as there are connections, so it is the queue,
+  // with its bounds, its deadlines and its counters. A second queue behind it could only hide how long requests wait.
   UserConnection& take() {
     const std::lock_guard lock{mutex_};
-    if (idle_.empty()) throw std::logic_error{"the lane has more permits than the store has connections"};
+    if (idle_.empty()) throw std::logic_error{"there are more permits than the store has connections"};
     UserConnection* const connection = idle_.back();
     idle_.pop_back();
     return *connection;

@@ -369,9 +369,9 @@ std::expected<typename PolicyOutcomeOf<F>::Value, Error> run_blocking(BlockingCa
         run.succeeded();
         return {};
       } else {
-        std::expected<typename Outcome::Value, Error> value{call(*attempt)};
+        typename Outcome::Value value = call(*attempt);
         run.succeeded();
-        return value;
+        return std::expected<typename Outcome::Value, Error>{std::in_place, std::move(value)};
       }
     } catch (...) {
       error.exception = std::current_exception();
