@@ -75,6 +75,7 @@ class LaterCall final : public Watch, public std::enable_shared_from_this<LaterC
   std::mutex lock_;
   Phase phase_ = Phase::deciding;
   TimePoint until_{};
+  unsigned starting_ = 0;         // calls of start() that have not returned
   unsigned attempts_ = 0;         // written by who decides
   std::exception_ptr error_{};    // of the last attempt; the same
 };
@@ -121,13 +122,20 @@ void LaterCall::start(Bulkhead::Permit permit) noexcept {
   {
     const std::lock_guard lock{lock_};
     attempts_ = number;
+    ++starting_;
   }
   enter_phase(Phase::running, end);
   std::exception_ptr thrown;
-  LaterBody::Turn turn{self, number, std::move(permit)};
+  LaterBody::Turn turn{self, number, std::move(permit), exchange_.second_handle()};
   try {
     body_->start(Attempt{*budget_.clock_, end, number}, std::move(turn));
   } catch (...) { thrown = std::current_exception(); }
+  bool forget = false;
+  {
+    const std::lock_guard lock{lock_};
+    forget = --starting_ == 0 && phase_ == Phase::over;
+  }
+  if (forget) body_->forget_start();
   // Its Reply is somewhere else, or has died on the way here; then the attempt has ended without the reason.
   if (thrown != nullptr && give_up(number)) failed(std::move(thrown));
 }
@@ -189,9 +197,11 @@ void LaterCall::look(bool loop_over) noexcept {
 void LaterCall::end(std::optional<PolicyFailure> failure) noexcept {
   const std::shared_ptr<LaterCall> self = shared_from_this();
   const Handle last = std::move(pin_);  // until `done` has returned
+  bool forget = false;
   {
     const std::lock_guard lock{lock_};
     phase_ = Phase::over;
+    forget = starting_ == 0;
   }
   exchange_.look_at(self, base::never);
   if (failure) state_->call_fails(*failure, body_->falls_back());
@@ -201,6 +211,7 @@ void LaterCall::end(std::optional<PolicyFailure> failure) noexcept {
   } catch (const std::exception& thrown) { log(thrown.what()); } catch (...) {
     log("not a std::exception");
   }
+  if (forget) body_->forget_start();
 }
 
 void call_later(const Policy& policy, const Request& request, std::unique_ptr<LaterBody> body) {
@@ -210,8 +221,8 @@ void call_later(const Policy& policy, const Request& request, std::unique_ptr<La
 
 // ---- the right to end one attempt
 
-LaterBody::Turn::Turn(std::shared_ptr<LaterCall> call, unsigned attempt, Bulkhead::Permit permit) noexcept
-    : call_{std::move(call)}, attempt_{attempt}, permit_{std::move(permit)} {}
+LaterBody::Turn::Turn(std::shared_ptr<LaterCall> call, unsigned attempt, Bulkhead::Permit permit, Handle pin) noexcept
+    : call_{std::move(call)}, attempt_{attempt}, permit_{std::move(permit)}, pin_{std::move(pin)} {}
 
 LaterBody::Turn::~Turn() {
   if (call_ == nullptr) return;

@@ -52,6 +52,7 @@ PRELUDE = """
 #include <sluice/extra/json.hpp>
 #include <sluice/extra/multipart.hpp>
 #include <sluice/extra/negotiate.hpp>
+#include <sluice/extra/policy.hpp>
 #include <sluice/extra/signals.hpp>
 #include <sluice/sluice.hpp>
 

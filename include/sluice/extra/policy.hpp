@@ -23,6 +23,7 @@
 #include <typeinfo>
 #include <utility>
 
+#include <sluice/handler.hpp>
 #include <sluice/problem.hpp>
 
 namespace sluice {
@@ -428,12 +429,14 @@ class LaterBody {
   /// Null: the value is there.
   virtual void finish(const PolicyError* error) = 0;
   virtual bool falls_back() const noexcept = 0;
+  /// It is over, and start() does not run: what it holds may hold a Turn.
+  virtual void forget_start() noexcept = 0;
 };
 
-/// The right to end one attempt, and its permit. Moves only; the one who claims must say what it was.
+/// The right to end one attempt, its permit, and a pin of its request. Moves only; the one who claims must say what it was.
 class LaterBody::Turn {
  public:
-  Turn(std::shared_ptr<LaterCall> call, unsigned attempt, Bulkhead::Permit permit) noexcept;
+  Turn(std::shared_ptr<LaterCall> call, unsigned attempt, Bulkhead::Permit permit, Handle pin) noexcept;
   Turn(Turn&&) noexcept = default;
   Turn& operator=(Turn&&) = delete;
   ~Turn();
@@ -446,6 +449,7 @@ class LaterBody::Turn {
   std::shared_ptr<LaterCall> call_;
   unsigned attempt_;
   Bulkhead::Permit permit_;
+  Handle pin_;
 };
 
 void call_later(const Policy& policy, const Request& request, std::unique_ptr<LaterBody> body);
@@ -455,8 +459,9 @@ class LaterBodyOf;
 
 }  // namespace detail
 
-/// Any thread. The answer to one attempt, to be given once. Dropped unanswered, the attempt has failed. The permit is
-/// given back when it is used or dies, even if the attempt has timed out long before.
+/// Any thread. The answer to one attempt, to be given once. Dropped unanswered, the attempt has failed.
+///   Lifetime: until it is used or dies, the request and its views live and the permit stays taken, even if the attempt
+///             has timed out and the client has its answer: work that goes on can't pile up.
 template <class T>
 class Reply {
  public:
@@ -500,13 +505,13 @@ class LaterBodyOf final : public LaterBody {
  public:
   explicit LaterBodyOf(PolicyCallLater<T>&& call) noexcept : call_{std::move(call)} {}
   void start(const Attempt& attempt, Turn&& turn) override { call_.start(attempt, Reply<T>{std::move(turn), *this}); }
-  // `start` stays: it may be what is running.
   void finish(const PolicyError* error) override {
     auto done = std::exchange(call_.done, nullptr);
     auto fallback = std::exchange(call_.fallback, nullptr);
     done(error == nullptr ? std::expected<T, PolicyError>{*std::move(value_)} : in_place_of(*error, fallback));
   }
   bool falls_back() const noexcept override { return static_cast<bool>(call_.fallback); }
+  void forget_start() noexcept override { const auto start = std::exchange(call_.start, nullptr); }
 
  private:
   friend class Reply<T>;
