@@ -1,78 +1,68 @@
-// engine.hpp: the discrete-event simulation around one lane: a heap of events, a virtual clock, clients and workers.
+// engine.hpp: the clients around one lane, and what is counted of them; the lane itself and its workers are a LaneHost.
 // In: a scenario. Out: a result. Single-threaded; never reads a real clock and draws from its own generators only.
 #pragma once
 
-#include <deque>
-#include <queue>
+#include <optional>
 #include <vector>
 
-#include "scenarios/lane_sim/dependency.hpp"
-#include "scenarios/lane_sim/rig.hpp"
 #include "scenarios/lane_sim/scenario.hpp"
+#include "sim/core/lane_host.hpp"
+#include "sim/core/station.hpp"
 
 namespace sluice::lane_sim {
 
-class Engine {
+/// One wish of a client, which may take several attempts.
+struct Call {
+  TimePoint first{};
+  unsigned attempts = 0;
+
+  std::uint64_t number() const noexcept { return static_cast<std::uint64_t>(first.time_since_epoch().count()); }
+  static Call of(std::uint64_t number, unsigned attempts) noexcept {
+    return {TimePoint{Duration{static_cast<std::int64_t>(number)}}, attempts};
+  }
+};
+
+class Engine final : private sim::Handler, private sim::Watcher {
  public:
   explicit Engine(const Scenario& scenario);
   /// Once.
   Result run();
 
  private:
-  enum class Kind : std::uint8_t { call, again, end, queue_end, budget_end, client_leaves, dependency_end, phase };
-  struct Event {
-    TimePoint at{};
-    std::uint64_t order = 0;  // of scheduling: ties end the same way on every machine
-    Kind kind = Kind::call;
-    std::uint32_t slot = 0, generation = 0;  // of the work
-    Call call{};                             // of Kind::again
+  enum Kind : std::uint32_t { next_arrival, again, dependency_end, phase_end };
 
-    bool operator>(const Event& other) const noexcept { return at != other.at ? at > other.at : order > other.order; }
-  };
+  void handle(const sim::Event& event) override;
+  std::optional<TimePoint> begun(sim::Work& work) override;
+  void told(const sim::Work& work, admission::Claim outcome, std::optional<ShedReason> reason) override;
+  void ended(const sim::Work&) override {}
 
-  void schedule(TimePoint at, Kind kind, const Work* work = nullptr, Call call = {});
-  void handle(const Event& event);
-  Work* alive(const Event& event) noexcept;
-
+  void schedule(TimePoint at, Kind kind, Call call = {});
   void next_call();
   void attempt(Call call);
-  void begin(Work& work, int worker);
-  void run_worker(int worker);
-  void end(Work& work);
-  void after(Work& ended, int worker);
+  void answered(const sim::Work& work, const Call& call);
   void told_no(const Call& call);
-  void queue_end(Work& work);
-  void client_leaves(Work& work);
   void watch_dependency();
   void next_phase();
-  void settle();  // what the lane has sent home
   void watch_mode();
   void count_overload() noexcept;
 
-  Work& take_work();
-  void free_work(Work& work);
-  void refused_in_queue(Work& work);
-  void note(const Work& work, admission::Claim outcome) noexcept;
+  void note(const sim::Work& work, admission::Claim outcome) noexcept;
   Slot& slot_of(TimePoint time);
   PhaseResult* phase_of(TimePoint time) noexcept;
   Duration service_time() noexcept;
   std::uint64_t capacity() const;
   void close_books();
+  TimePoint now() const noexcept { return timeline_.now(); }
 
   const Scenario scenario_;
-  VirtualClock clock_;
+  sim::Timeline timeline_;
   const TimePoint start_;
-  LaneRig rig_;
-  Draw arrivals_, services_, spread_;
-  std::optional<Dependency> dependency_;
+  sim::LaneHost host_;
+  sim::Draw arrivals_, services_, spread_;
+  std::optional<sim::Station> dependency_;
   std::vector<TimePoint> phase_ends_;
   std::size_t phase_ = 0;
   std::uint32_t dependency_turn_ = 0;  // of the event that counts
-
-  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
-  std::uint64_t order_ = 0;
-  std::deque<Work> works_;  // never freed before the end: the lane may still look at one
-  std::vector<std::uint32_t> free_;
 
   Result result_;
   TimePoint horizon_ = base::never;  // of the last call

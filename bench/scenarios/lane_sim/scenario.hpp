@@ -10,12 +10,19 @@
 
 #include "admission/discipline.hpp"
 #include "base/histogram.hpp"
-#include "scenarios/lane_sim/draw.hpp"
+#include "sim/core/draw.hpp"
+#include "sim/core/recovery.hpp"
 
 namespace sluice::lane_sim {
 
 using base::Duration;
 using base::TimePoint;
+using sim::Shape;
+using sim::shape_named;
+using sim::shapes;
+using sim::Slot;
+using sim::slot_length;
+using sim::to_string;
 
 /// Clients that try again.
 struct Retries {
@@ -63,13 +70,6 @@ struct Scenario {
   admission::Discipline discipline{};
   std::optional<AdaptiveLimit> adaptive{};
 };
-
-/// What happened to the calls that came first in this tenth of a second.
-struct Slot {
-  std::uint64_t offered = 0, good = 0;
-  std::uint64_t attempts = 0;  // made in this tenth
-};
-inline constexpr Duration slot_length = std::chrono::milliseconds{100};
 
 /// Of the calls that came in one phase of the dependency.
 struct PhaseResult {

@@ -11,7 +11,7 @@
 #include "base/clock.hpp"
 #include "load/plan/random.hpp"
 
-namespace sluice::lane_sim {
+namespace sluice::sim {
 
 /// How service times are spread around their mean.
 enum class Shape : std::uint8_t {
@@ -47,4 +47,4 @@ class Draw {
   bench::Random random_;
 };
 
-}  // namespace sluice::lane_sim
+}  // namespace sluice::sim

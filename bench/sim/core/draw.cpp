@@ -1,6 +1,6 @@
-#include "scenarios/lane_sim/draw.hpp"
+#include "sim/core/draw.hpp"
 
-namespace sluice::lane_sim {
+namespace sluice::sim {
 namespace {
 
 /// Natural logarithm of a value above 0, by the series of the inverse hyperbolic tangent.
@@ -83,4 +83,4 @@ std::optional<Shape> shape_named(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-}  // namespace sluice::lane_sim
+}  // namespace sluice::sim

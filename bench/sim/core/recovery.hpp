@@ -1,0 +1,36 @@
+// recovery.hpp: when a service is well again after something was wrong. Pure.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <span>
+
+#include "base/clock.hpp"
+
+namespace sluice::sim {
+
+/// What happened to the calls that came first in this tenth of a second.
+struct Slot {
+  std::uint64_t offered = 0, good = 0;
+  std::uint64_t attempts = 0;  // made in this tenth
+};
+inline constexpr base::Duration slot_length = std::chrono::milliseconds{100};
+
+/// How long after `from` calls went unanswered: the end of the last half second, from there on, with less than `share` of
+/// its calls good.
+inline base::Duration recovery(std::span<const Slot> slots, std::size_t from, double share) noexcept {
+  constexpr std::size_t width = 5;
+  std::size_t recovered = from;
+  for (std::size_t first = from; first + width <= slots.size(); ++first) {
+    std::uint64_t offered = 0, good = 0;
+    for (const Slot& slot : slots.subspan(first, width)) {
+      offered += slot.offered;
+      good += slot.good;
+    }
+    if (static_cast<double>(good) < share * static_cast<double>(offered)) recovered = first + width;
+  }
+  return slot_length * static_cast<int>(recovered - from);
+}
+
+}  // namespace sluice::sim
