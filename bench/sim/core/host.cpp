@@ -7,6 +7,9 @@ void Host::arrive(const Arrival& arrival) {
   work.owner = arrival.owner;
   work.attempt = arrival.attempt;
   work.route = arrival.route;
+  work.host = arrival.host;
+  work.needs = arrival.needs;
+  work.needs_behind = arrival.needs_behind;
   work.place = arrival.lane;
   work.client = arrival.client;
   work.came = work.arrived = now();

@@ -25,6 +25,8 @@ struct Work final : admission::Job {
   std::uint64_t owner = 0;  // the watcher's
   unsigned attempt = 0;  // the watcher's, as is the route
   std::size_t route = 0;
+  std::uint32_t host = 0;              // the watcher's number of it
+  Duration needs{}, needs_behind{};    // of its own host's time, of what it waits for behind that
   std::size_t place = 0;  // of its lane within its host
   TimePoint came{};
   std::uint32_t slot = 0, generation = 0;
@@ -50,6 +52,8 @@ struct Arrival {
   std::uint64_t owner = 0;
   unsigned attempt = 0;
   std::size_t route = 0;
+  std::uint32_t host = 0;
+  Duration needs{}, needs_behind{};
   Duration budget{};
   std::optional<Duration> patience{};  // the client's: then it leaves
   Criticality criticality = Criticality::critical;
