@@ -27,6 +27,7 @@ void Host::cut() {
   for (Work& work : works_) {
     if (work.alive()) leave(work);
   }
+  forget();
   settle();
 }
 
@@ -53,7 +54,7 @@ Work& Host::take_work() {
   free_.pop_back();
   work.claim.store(admission::Claim::idle);
   work.permit = false;
-  work.fails = false;
+  work.fails = work.waiting = false;
   work.worker = -1;
   return work;
 }

@@ -25,17 +25,20 @@ struct Work final : admission::Job {
   std::uint64_t owner = 0;  // the watcher's
   unsigned attempt = 0;  // the watcher's, as is the route
   std::size_t route = 0;
-  std::uint32_t host = 0;              // the watcher's number of it
-  Duration needs{}, needs_behind{};    // of its own host's time, of what it waits for behind that
+  std::uint32_t host = 0;  // the watcher's number of it
+  Duration needs{}, needs_behind{};  // of its own host's time, of what it waits for behind that
   std::size_t place = 0;  // of its lane within its host
   TimePoint came{};
   std::uint32_t slot = 0, generation = 0;
   int worker = -1;
   bool fails = false;  // set by the watcher: it ends without a result
+  bool waiting = false;  // its watcher was told so
 };
 
 class Watcher {
  public:
+  /// Admitted, and no permit is free.
+  virtual void waits(const Work&) {}
   /// The work has its permit. When it will end, if that is known; else the watcher calls Host::end() at that time.
   virtual std::optional<TimePoint> begun(Work& work) = 0;
   /// What the client sees of it. Claim::idle: refused at the gate, for `reason`.
@@ -72,7 +75,8 @@ class Host : public Handler {
   void end(Work& work);
   /// From now on whoever comes is refused.
   void drain() noexcept { draining_ = true; }
-  /// Everybody who still waits here is told that the connection is gone (Claim::abandoned or Claim::cancelled).
+  /// Its process ends: everybody whose answer is not there is told that the connection is gone (Claim::abandoned or
+  /// Claim::cancelled), and what waits is never started.
   void cut();
   Work& work(std::uint32_t slot) noexcept { return works_[slot]; }
   /// Books that must balance when nothing is left do.
@@ -88,6 +92,8 @@ class Host : public Handler {
   virtual void queue_over(Work& work) = 0;
   virtual void budget_over(Work& work) = 0;
   virtual void leave(Work& work) = 0;
+  /// Nothing that waits will be started.
+  virtual void forget() {}
   /// After whatever happened.
   virtual void settle() {}
 
@@ -97,6 +103,10 @@ class Host : public Handler {
   /// Once it has been admitted.
   void expect_patience(const Work& work, const Arrival& arrival) {
     if (arrival.patience) schedule(work.came + *arrival.patience, patience_end, work);
+  }
+  void count_waiting(Work& work) {
+    work.waiting = true;
+    watcher_.waits(work);
   }
   TimePoint now() const noexcept { return timeline_.now(); }
   bool draining() const noexcept { return draining_; }

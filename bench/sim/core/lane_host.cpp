@@ -62,7 +62,9 @@ void LaneHost::admit(Work& work, const Arrival& arrival) {
   expect_patience(work, arrival);
   if (admission.entry == LaneGroup::Entry::start) begin(work, -1);
   if (admission.wake >= 0) run_worker(admission.wake);
-  if (work.linked()) schedule(work.queue_deadline, queue_end, work);
+  if (!work.linked()) return;
+  schedule(work.queue_deadline, queue_end, work);
+  count_waiting(work);
 }
 
 void LaneHost::begin(Work& work, int worker) {

@@ -19,6 +19,7 @@ void NaiveHost::admit(Work& work, const Arrival& arrival) {
   expect_patience(work, arrival);
   if (lane.queue.empty() && may_start(lane)) return begin(work);
   lane.queue.push_back(&work);
+  count_waiting(work);
 }
 
 void NaiveHost::begin(Work& work) {
@@ -56,6 +57,13 @@ void NaiveHost::start_next() {
     Work& work = *first->queue.front();
     first->queue.pop_front();
     begin(work);
+  }
+}
+
+void NaiveHost::forget() {
+  for (Lane& lane : lanes_) {
+    for (Work* const work : lane.queue) free_work(*work);
+    lane.queue.clear();
   }
 }
 

@@ -28,6 +28,7 @@ class NaiveHost final : public Host {
   void queue_over(Work&) override {}
   void budget_over(Work&) override {}
   void leave(Work& work) override;
+  void forget() override;
 
   bool may_start(const Lane& lane) const noexcept {
     return lane.out < lane.limit && (!lane.workers || busy_ < threads_);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <span>
 
@@ -18,8 +19,9 @@ struct Slot {
 inline constexpr base::Duration slot_length = std::chrono::milliseconds{100};
 
 /// How long after `from` calls went unanswered: the end of the last half second, from there on, with less than `share` of
-/// its calls good.
-inline base::Duration recovery(std::span<const Slot> slots, std::size_t from, double share) noexcept {
+/// its calls good. `deviations`: so many standard deviations below it are still put down to chance.
+inline base::Duration recovery(std::span<const Slot> slots, std::size_t from, double share,
+                               double deviations = 0) noexcept {
   constexpr std::size_t width = 5;
   std::size_t recovered = from;
   for (std::size_t first = from; first + width <= slots.size(); ++first) {
@@ -28,7 +30,9 @@ inline base::Duration recovery(std::span<const Slot> slots, std::size_t from, do
       offered += slot.offered;
       good += slot.good;
     }
-    if (static_cast<double>(good) < share * static_cast<double>(offered)) recovered = first + width;
+    const double calls = static_cast<double>(offered);
+    const double chance = deviations * std::sqrt(calls * share * (1 - share));
+    if (static_cast<double>(good) < share * calls - chance) recovered = first + width;
   }
   return slot_length * static_cast<int>(recovered - from);
 }

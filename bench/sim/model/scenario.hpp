@@ -84,7 +84,7 @@ struct Servers {
   std::uint32_t count = 1;
   Balancer balancer = Balancer::round_robin;
   std::optional<std::uint32_t> slow{};  // this one ...
-  double slow_factor = 10;              // ... takes so many times as long
+  double slow_factor = 10;  // ... takes so many times as long
   std::optional<Deploy> deploy{};
 };
 
