@@ -12,7 +12,7 @@ const fate_names = [
 const refusal_colors = ["--o-503", "--o-429", "--l-4", "--l-6", "--l-7", "--l-8", "--o-broken", "--o-other"];
 const refusal_patterns = ["rising", "dots", "falling", "level", "cross", "upright", "rings", "dense"];
 
-const milliseconds = (ms) => (is_number(ms) ? time_of(ms * 1000) : nothing);
+const milliseconds = (ms) => (ms === 0 ? quantity("0", "") : is_number(ms) ? time_of(ms * 1000) : nothing);
 const section = (title, ...content) => h("section", {class: "block"}, h("h3", {}, title), content);
 const several_policies = (study) => new Set(study.runs.map((run) => run.policy)).size > 1;
 
@@ -97,7 +97,6 @@ function over_time(study) {
   const common = {bus, bands, step, height: 200};
   const per_second = (title) => ({kind: "linear", title, format: compact_text, read: (v) => `${count_text(v)}/s`});
   const line = (id, label, color, points, dash = "") => ({id, label, color: `var(${color})`, dash, points});
-  const each = (make) => study.runs.flatMap((run, i) => make(run, run.series, i));
   const panels = [
     chart({
       ...common,
@@ -108,33 +107,14 @@ function over_time(study) {
       y: per_second("calls per second"),
       series: [
         line("offered", "offered", "--muted", of(first.series.offered_per_s), "5 3"),
-        ...each((run, series, i) => [line(
-                    `good${i}`, named(study, run, "goodput"), i ? "--l-2" : "--good", of(series.good_per_s),
-                    i ? "7 3" : "")])
+        ...study.runs.map((run, i) => line(
+                              `good${i}`, named(study, run, "goodput"), i ? "--l-2" : "--good",
+                              of(run.series.good_per_s), i ? "7 3" : ""))
       ]
     }),
-    chart({
-      ...common,
-      title: "Queue delay of what started",
-      x,
-      y: {kind: "linear", switch: true, title: "milliseconds", format: compact_text, read: (ms) => time_text(ms * 1000)},
-      series: each((run, series, i) => [
-        line(`mean${i}`, named(study, run, "mean"), i ? "--l-2" : "--l-1", of(series.queue_mean_ms), i ? "7 3" : ""),
-        line(`max${i}`, named(study, run, "longest"), i ? "--l-5" : "--l-7", of(series.queue_max_ms), i ? "9 3 2 3" : "2 3")
-      ])
-    }),
-    chart({
-      ...common,
-      title: "In flight",
-      x,
-      y: {kind: "linear", switch: true, title: "requests, at the end of each window", format: compact_text, read: count_text},
-      series: each((run, series, i) => [
-        line(`run${i}`, named(study, run, "running"), i ? "--l-2" : "--l-1", of(series.running), i ? "7 3" : ""),
-        line(`wait${i}`, named(study, run, "waiting"), i ? "--l-5" : "--l-3", of(series.waiting), i ? "9 3 2 3" : "2 3"),
-        line(`zombie${i}`, named(study, run, "zombies"), i ? "--l-8" : "--l-4", of(series.zombies), i ? "12 4" : "4 4")
-      ])
-    }),
   ];
+  // Each policy has its own scale: what is well bounded would be a flat line beside what is not.
+  for (const run of study.runs) panels.push(...run_panels(study, run, {...common, x}, line, of));
   for (const run of study.runs) {
     const refused = refusal_layers(run.series, of);
     if (refused.length === 0) continue;
@@ -148,6 +128,31 @@ function over_time(study) {
     }));
   }
   return h("div", {class: "panels"}, panels);
+}
+
+function run_panels(study, run, common, line, of) {
+  const {series} = run;
+  return [
+    chart({
+      ...common,
+      title: named(study, run, "Queue delay of what started"),
+      y: {kind: "linear", title: "milliseconds", format: compact_text, read: (ms) => time_text(ms * 1000)},
+      series: [
+        line("mean", "mean", "--l-1", of(series.queue_mean_ms)),
+        line("max", "longest", "--l-5", of(series.queue_max_ms), "2 3")
+      ]
+    }),
+    chart({
+      ...common,
+      title: named(study, run, "In flight"),
+      y: {kind: "linear", title: "requests, at the end of each window", format: compact_text, read: count_text},
+      series: [
+        line("running", "running", "--l-1", of(series.running)),
+        line("waiting", "waiting", "--l-3", of(series.waiting), "7 3"),
+        line("zombies", "zombies", "--l-4", of(series.zombies), "2 3")
+      ]
+    })
+  ];
 }
 
 /** One layer for each way in which an attempt brought nothing. */
@@ -233,7 +238,7 @@ function sweep_charts(study) {
              title: "p99 of the answers",
              height: 220,
              x,
-             y: {kind: "log", switch: true, title: "milliseconds", format: compact_text, read: (ms) => time_text(ms * 1000)},
+             y: {kind: "linear", switch: true, title: "milliseconds", format: compact_text, read: (ms) => time_text(ms * 1000)},
              series: lines((run) => run.total.latency_ms.p99)
            }));
 }
@@ -244,19 +249,20 @@ function summary_of(study) {
   const {scenario} = study;
   const facts = `${seconds_text(scenario.duration_s)} of virtual time, the first ${seconds_text(scenario.warmup_s)} not counted; ${
       plural(scenario.servers, "server")}; seed ${scenario.seed}${scenario.replayed ? "; arrivals from a recording" : ""}`;
-  const tiles = study.kind !== "run" ? [] : study.runs.flatMap((run) => {
+  const tiles = study.kind !== "run" ? [] : study.runs.map((run) => {
     const {total} = run;
-    return [
-      tile(named(study, run, "answered in time"), share_of(total.good_share),
-           `${rate_text(total.good_per_s)} of ${rate_text(total.offered_per_s)}`),
-      tile(named(study, run, "answer p99"), milliseconds(total.latency_ms.p99), "of what was answered"),
-      tile(named(study, run, "queue p99"), milliseconds(total.queue_ms.p99), "of what started"),
-      tile(named(study, run, "zombies"), quantity(count_text(total.zombies_peak), ""), "at most; work nobody waits for")
-    ];
+    return h("dl", {class: "tiles"},
+             tile(named(study, run, "answered in time"), share_of(total.good_share),
+                  `${rate_text(total.good_per_s)} of ${rate_text(total.offered_per_s)}`),
+             tile(named(study, run, "answer p99"), milliseconds(total.latency_ms.p99), "of what was answered"),
+             tile(named(study, run, "queue p99"), milliseconds(total.queue_ms.p99), "of what started"),
+             tile(named(study, run, "waiting"), quantity(count_text(total.waiting_peak), ""), "at most"),
+             tile(named(study, run, "zombies"), quantity(count_text(total.zombies_peak), ""),
+                  "at most; work nobody waits for"));
   });
   return h("section", {class: "verdict"}, h("p", {class: "eyebrow"}, "Simulated scenario"), h("h2", {}, scenario.name),
            scenario.description ? h("p", {class: "sentence"}, scenario.description) : null,
-           h("p", {class: "note"}, facts), tiles.length ? h("dl", {class: "tiles"}, tiles) : null,
+           h("p", {class: "note"}, facts), tiles,
            study.runs.every((run) => run.books_balance) ?
                null :
                reasons("The lanes' books do not balance.", ["This is a fault of sluice; please report it."], "bad"));

@@ -21,11 +21,12 @@ std::string fixed(double value, int decimals) {
   std::snprintf(text, sizeof text, "%.*f", decimals, value);
   return text;
 }
-/// "99.8 %"; never 100 % where something is missing.
+/// "99.8 %"; never 100 % where something is missing, nor 0 % where something is.
 std::string percent(std::uint64_t part, std::uint64_t whole) {
   if (whole == 0) return "-";
+  if (part == 0 || part == whole) return part == 0 ? "0 %" : "100 %";
   const double share = static_cast<double>(part) / static_cast<double>(whole) * 100;
-  return fixed(part == whole ? 100 : std::min(share, 99.9), part == whole || part == 0 ? 0 : 1) + " %";
+  return share < 0.1 ? "<0.1 %" : fixed(std::min(share, 99.9), 1) + " %";
 }
 std::string per_s(std::uint64_t count, double seconds) {
   const double rate = static_cast<double>(count) / seconds;
@@ -33,6 +34,7 @@ std::string per_s(std::uint64_t count, double seconds) {
 }
 std::string time(const base::Histogram& times, double quantile) {
   if (times.count() == 0) return "-";
+  if (times.at(quantile) == 0) return "0";
   return bench::short_time(Duration{static_cast<std::int64_t>(times.at(quantile))});
 }
 

@@ -1,0 +1,174 @@
+// Questions and their answers: sweeps, replays, the command line, and what is put out.
+#include "sim/tool/study.hpp"
+
+#include <gtest/gtest.h>
+#include <simdjson.h>
+
+#include "questions.hpp"
+#include "sim/tool/cli.hpp"
+#include "sim/tool/page.hpp"
+#include "sim/tool/study_json.hpp"
+#include "sim/tool/study_text.hpp"
+
+namespace sluice::sim {
+namespace {
+
+constexpr std::string_view small = R"({"duration_s":4,"warmup_s":0,"arrivals":{"rate_per_s":100,"spacing":"constant"},
+  "routes":[{"name":"a","service":{"distribution":"fixed","mean_ms":20},"in_flight_max":1,"budget_ms":200}]})";
+
+TEST(SimStudy, AWhatIfPlaysTheSameCallsWithEachValue) {
+  Question question;
+  question.scenario = library_file("steady");
+  question.changes = {{"duration_s", 8}};
+  question.what_if = "in_flight_max";
+  question.values = {8, 16, 32};
+  const Study study = study_of(question);
+  ASSERT_EQ(study.runs.size(), 3u);
+  const auto counts = [&](std::size_t run) { return study.runs[run].result.total.counts; };
+  EXPECT_EQ(counts(0).offered, counts(1).offered);
+  EXPECT_EQ(counts(1).offered, counts(2).offered);
+  EXPECT_LT(counts(0).good(), counts(1).good()) << "8 permits are 400 a second";
+  EXPECT_LE(study.runs[0].result.total.running_peak, 8u);
+}
+
+TEST(SimStudy, ALoadIsSoManyTimesTheFiles) {
+  Question question;
+  question.scenario = file_of("small.json", small);
+  question.loads = {0.5, 1, 2};
+  const Study study = study_of(question);
+  ASSERT_EQ(study.runs.size(), 3u);
+  // One permit and 20 ms: 50 a second, whatever comes.
+  EXPECT_NEAR(static_cast<double>(study.runs[0].result.total.counts.offered), 200, 1);
+  EXPECT_NEAR(static_cast<double>(study.runs[2].result.total.counts.offered), 800, 1);
+  EXPECT_NEAR(static_cast<double>(study.runs[2].result.total.counts.good()), 200, 10);
+}
+
+TEST(SimStudy, ReplaysARecordingAtAnySpeed) {
+  std::string csv = "arrival_us,route,service_us\n";
+  for (int i = 0; i < 400; ++i) csv += std::to_string(5'000'000 + i * 40'000) + ",a,20000\n";
+  Question question;
+  question.scenario = file_of("small.json", small);
+  question.replay = file_of("recording.csv", csv);
+  const Counts& once = study_of(question).runs.at(0).result.total.counts;
+  EXPECT_EQ(once.offered, 400u);
+  EXPECT_EQ(once.good(), 400u) << "25 a second of 50";
+  question.speed = 4;
+  const Study faster = study_of(question);
+  EXPECT_EQ(faster.runs.at(0).result.total.counts.offered, 400u);
+  EXPECT_NEAR(static_cast<double>(faster.runs.at(0).result.total.counts.good()), 200, 15) << "100 a second of 50";
+}
+
+TEST(SimStudy, SaysWhichLineOfARecordingIsWrong) {
+  const std::pair<std::string_view, std::string_view> faults[] = {
+      {"", "holds no request"},
+      {"a,b,c\n", "line 1: must be \"arrival_us,route,service_us\""},
+      {"arrival_us,route,service_us\n1,a\n", "line 2: must have three fields"},
+      {"arrival_us,route,service_us\n1,a,2,3\n", "line 2: must have three fields"},
+      {"arrival_us,route,service_us\n1,a,2\n-1,a,2\n", "line 3: arrival_us: must be a whole number of microseconds"},
+      {"arrival_us,route,service_us\n1,a,2.5\n", "line 2: service_us: must be a whole number of microseconds"},
+      {"arrival_us,route,service_us\n1,b,2\n", "there is no route \"b\" in the scenario"},
+  };
+  for (const auto& [csv, says] : faults) {
+    Question question;
+    question.scenario = file_of("small.json", small);
+    question.replay = file_of("recording.csv", csv);
+    const auto study = answer(question);
+    ASSERT_FALSE(study.has_value()) << csv;
+    EXPECT_EQ(study.error(), question.replay + ": " + std::string{says}) << csv;
+  }
+}
+
+TEST(SimStudy, NamesTheFileThatIsWrong) {
+  Question question;
+  question.scenario = file_of("bad.json", R"({"routes":5})");
+  EXPECT_EQ(answer(question).error(), question.scenario + ": routes: must be an array");
+  question.scenario = testing::TempDir() + "sluice_sim_nowhere.json";
+  EXPECT_EQ(answer(question).error(), question.scenario + ": No such file or directory");
+}
+
+TEST(SimStudy, TheCommandLineSaysWhatItTakes) {
+  EXPECT_EQ(parse_command({"--help"}).error().code, 0);
+  const std::vector<std::string> wrong[] = {
+      {},
+      {"a", "b"},
+      {"a", "--loads"},
+      {"a", "--loads", "1,x"},
+      {"a", "--loads", "0"},
+      {"a", "--what-if", "budget_ms"},
+      {"a", "--policy", "fast"},
+      {"a", "--speed", "2"},
+      {"a", "--turbo", "1"},
+      {"a", "--loads", "1", "--what-if", "seed=1"},
+      {"a", "--set", "seed=two"},
+  };
+  for (const auto& words : wrong) {
+    const auto command = parse_command(words);
+    ASSERT_FALSE(command.has_value());
+    EXPECT_EQ(command.error().code, 2);
+    EXPECT_TRUE(command.error().err.starts_with("sluice-sim: ")) << command.error().err;
+  }
+  const auto right = parse_command({"a.json", "--what-if", "routes.a.budget_ms=1,2.5", "--policy", "both"});
+  ASSERT_TRUE(right.has_value());
+  EXPECT_EQ(right->question.what_if, "routes.a.budget_ms");
+  EXPECT_EQ(right->question.values, (std::vector<double>{1, 2.5}));
+  EXPECT_EQ(right->question.policies.size(), 2u);
+}
+
+TEST(SimStudy, AWrongFileEndsWithTwoAndOneSentence) {
+  Command command;
+  command.question.scenario = file_of("bad.json", "{}");
+  const Ending ending = execute(command);
+  EXPECT_EQ(ending.code, 2);
+  EXPECT_EQ(ending.err, "sluice-sim: " + command.question.scenario + ": arrivals: needs rate_per_s\n");
+  EXPECT_EQ(ending.out, "");
+}
+
+TEST(SimStudy, PutsOutJsonThatCanBeReadAndWhoseSumsAreRight) {
+  Question question;
+  question.scenario = library_file("stalled_dependency");
+  question.policies = {Policy::sluice, Policy::naive};
+  const std::string json = study_json(study_of(question));
+  simdjson::dom::parser parser;
+  const simdjson::dom::element root = parser.parse(json).value();
+  EXPECT_EQ(root["schema"].get_string().value(), "sluice-sim/1");
+  for (const simdjson::dom::element run : root["runs"].get_array().value()) {
+    const simdjson::dom::element total = run["total"].value();
+    std::uint64_t ended = 0, offered = 0;
+    for (const char* const fate : {"good", "late", "refused", "timed_out", "failed", "gave_up"}) {
+      ended += total[fate].get_uint64().value();
+    }
+    for (const simdjson::dom::element route : run["routes"].get_array().value())
+      offered += route["offered"].get_uint64().value();
+    EXPECT_EQ(ended, total["offered"].get_uint64().value());
+    EXPECT_EQ(offered, total["offered"].get_uint64().value());
+    const auto windows = run["series"]["good_per_s"].get_array().value().size();
+    EXPECT_GT(windows, 100u);
+    EXPECT_LE(windows, 240u);
+  }
+}
+
+TEST(SimStudy, APageNeedsNothingElseAndNoTextOfTheFileBecomesMarkup) {
+  Question question;
+  question.scenario = file_of("small.json", R"({"description":"</script><script>alert(1)</script>","duration_s":2,
+    "warmup_s":0,"arrivals":{"rate_per_s":10},"routes":[{"name":"<b>","service":{"mean_ms":1}}]})");
+  const std::string page = study_page(study_json(study_of(question)));
+  EXPECT_TRUE(page.starts_with("<!doctype html>"));
+  EXPECT_EQ(page.find("<script>alert"), page.npos);
+  EXPECT_EQ(page.find("<b>"), page.npos);
+  EXPECT_EQ(page.find("src="), page.npos);
+  EXPECT_EQ(page.find("@import"), page.npos);
+  EXPECT_EQ(page.find("<!-- @"), page.npos) << "every mark is filled";
+  EXPECT_NE(page.find("overload simulation"), page.npos);
+}
+
+TEST(SimStudy, TheTableLeavesNoControlCharacterThrough) {
+  Question question;
+  question.scenario = file_of("small.json", R"({"duration_s":2,"warmup_s":0,"arrivals":{"rate_per_s":10},
+    "routes":[{"name":"a\u001b[2J","service":{"mean_ms":1}}]})");
+  const std::string text = study_text(study_of(question), false);
+  EXPECT_EQ(text.find('\x1b'), text.npos);
+  EXPECT_NE(text.find("a?[2J"), text.npos);
+}
+
+}  // namespace
+}  // namespace sluice::sim
