@@ -2,13 +2,13 @@
 #include "sim/tool/study.hpp"
 
 #include <gtest/gtest.h>
-#include <simdjson.h>
 
 #include "questions.hpp"
 #include "sim/tool/cli.hpp"
 #include "sim/tool/page.hpp"
 #include "sim/tool/study_json.hpp"
 #include "sim/tool/study_text.hpp"
+#include "sim/tool/tree.hpp"
 
 namespace sluice::sim {
 namespace {
@@ -127,21 +127,20 @@ TEST(SimStudy, PutsOutJsonThatCanBeReadAndWhoseSumsAreRight) {
   Question question;
   question.scenario = library_file("stalled_dependency");
   question.policies = {Policy::sluice, Policy::naive};
-  const std::string json = study_json(study_of(question));
-  simdjson::dom::parser parser;
-  const simdjson::dom::element root = parser.parse(json).value();
-  EXPECT_EQ(root["schema"].get_string().value(), "sluice-sim/1");
-  for (const simdjson::dom::element run : root["runs"].get_array().value()) {
-    const simdjson::dom::element total = run["total"].value();
-    std::uint64_t ended = 0, offered = 0;
+  const auto root = parse_tree(study_json(study_of(question)));
+  ASSERT_TRUE(root.has_value()) << root.error();
+  EXPECT_EQ(root->find("schema")->text, "sluice-sim/1");
+  ASSERT_EQ(root->find("runs")->children.size(), 2u);
+  for (const Node& run : root->find("runs")->children) {
+    const Node& total = *run.find("total");
+    double ended = 0, offered = 0;
     for (const char* const fate : {"good", "late", "refused", "timed_out", "failed", "gave_up"}) {
-      ended += total[fate].get_uint64().value();
+      ended += total.find(fate)->number;
     }
-    for (const simdjson::dom::element route : run["routes"].get_array().value())
-      offered += route["offered"].get_uint64().value();
-    EXPECT_EQ(ended, total["offered"].get_uint64().value());
-    EXPECT_EQ(offered, total["offered"].get_uint64().value());
-    const auto windows = run["series"]["good_per_s"].get_array().value().size();
+    for (const Node& route : run.find("routes")->children) offered += route.find("offered")->number;
+    EXPECT_EQ(ended, total.find("offered")->number);
+    EXPECT_EQ(offered, total.find("offered")->number);
+    const auto windows = run.find("series")->find("good_per_s")->children.size();
     EXPECT_GT(windows, 100u);
     EXPECT_LE(windows, 240u);
   }
