@@ -30,7 +30,7 @@ std::string percent(std::uint64_t part, std::uint64_t whole) {
 }
 std::string per_s(std::uint64_t count, double seconds) {
   const double rate = static_cast<double>(count) / seconds;
-  return fixed(rate, rate < 10 ? 1 : 0);
+  return fixed(rate, count != 0 && rate < 10 ? 1 : 0);
 }
 std::string time(const base::Histogram& times, double quantile) {
   if (times.count() == 0) return "-";
