@@ -89,7 +89,7 @@ Result Engine::run() {
     schedule(start_ + scenario_.troubles[i].at + scenario_.troubles[i].length, trouble_end, i);
   }
   schedule(start_ + slot_length, sample);
-  if (scenario_.servers.deploy) schedule(start_ + scenario_.servers.deploy->at, leave);
+  if (scenario_.servers.deploy) schedule(start_ + scenario_.servers.deploy->at, rollout);
   next_call();
   // Lanes come to an end by themselves, a queue without a bound need not.
   const TimePoint last = policy_ == Policy::sluice ? base::never : end_ + patience_max(scenario_);
@@ -124,7 +124,6 @@ void Engine::handle(const Event& event) {
       ledger_.take_sample(at());
       if (now() < end_) schedule(now() + slot_length, sample);
       return;
-    case leave:
     case rollout: return roll_out();
     default: return;
   }

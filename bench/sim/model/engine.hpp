@@ -26,7 +26,7 @@ class Engine final : private Handler, private Watcher {
   Result run();
 
  private:
-  enum Kind : std::uint32_t { next_arrival, again, station_end, trouble_begin, trouble_end, sample, leave, rollout };
+  enum Kind : std::uint32_t { next_arrival, again, station_end, trouble_begin, trouble_end, sample, rollout };
   enum class Stage : std::uint8_t { up, leaving, unlisted, down };
 
   struct Call {

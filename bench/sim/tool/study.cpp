@@ -93,6 +93,7 @@ class Studio {
     for (const Policy policy : question_.policies) {
       Run run = setting;
       run.result = play(scenario, policy);
+      if (study.sweeps()) run.result.series = {};  // nobody looks at each of them over time
       study.runs.push_back(std::move(run));
     }
     return {};
