@@ -1,5 +1,5 @@
-# embed.cmake: sluice_embed_sim_page(TARGET) compiles page.html and page.js into TARGET, as bench/report/embed.cmake does
-# with the report's. Defines what sim/tool/page.hpp declares as page_sources().
+# embed.cmake: sluice_embed_sim_page(TARGET) compiles page.html and page.js into TARGET,
+# as bench/report/embed.cmake does with those of the report. Defines what sim/tool/page.hpp declares as page_sources().
 
 include("${CMAKE_CURRENT_LIST_DIR}/../report/embed.cmake")
 

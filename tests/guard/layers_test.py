@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Who may include whom: reads every #include under include/, src/ and bench/load and names each wrong arrow.
+"""Who may include whom: reads every #include under include/, src/, bench/load and bench/sim and names each wrong arrow.
 
     include/sluice   the standard library and <sluice/...>; extra/ is used by nobody but extra/ itself
     src/base         base
@@ -9,6 +9,8 @@
     third party      each library's header in the one file that owns it
     bench/load       plan, judge and output compute: base and what is before them; client adds net and http; tool is
                      where files are read, processes looked at and simdjson and CLI11 used
+    bench/sim        core (hosts, time) and model (a service) simulate admission; tool reads and writes, with the help of
+                     bench/load's
 """
 import argparse
 import pathlib
@@ -25,22 +27,29 @@ BELOW = {
     "extra": {"base", "net", "http", "admission", "server", "extra"},
 }
 
-# Of bench/load: its own rooms, and the layers of src/.
-LOAD_BELOW = {
-    "plan": {"plan"},
-    "judge": {"plan", "judge"},
-    "output": {"plan", "judge", "output"},
-    "client": {"plan", "judge", "client"},
-    "tool": {"plan", "judge", "output", "client", "tool"},
-    "": set(),
+# Of bench/load and bench/sim: the rooms that each may use, and the layers of src/ beside base.
+ROOMS_BELOW = {
+    "load/plan": {"load/plan"},
+    "load/judge": {"load/plan", "load/judge"},
+    "load/output": {"load/plan", "load/judge", "load/output"},
+    "load/client": {"load/plan", "load/judge", "load/client"},
+    "load/tool": {"load/plan", "load/judge", "load/output", "load/client", "load/tool"},
+    "load": set(),
+    "sim/core": {"load/plan", "sim/core"},
+    "sim/model": {"sim/core", "sim/model"},
+    "sim/tool": {"load/plan", "load/output", "load/tool", "sim/core", "sim/model", "sim/tool"},
 }
-LOAD_LAYERS = {"client": {"base", "net", "http"}}
+ROOM_LAYERS = {
+    "load/client": {"base", "net", "http"},
+    "sim/core": {"base", "admission"},
+    "sim/model": {"base", "admission"},
+}
 
 # Header -> the files that may include it. A library that is not here is not known to the project.
 OWNERS = {
     r"llhttp(/.*)?\.h": r"src/http/parser\.cpp",
     r"liburing(/.*)?\.h": r"src/net/uring_ring\.cpp",
-    r"simdjson\.h": r"(src|include/sluice)/extra/json\.(hpp|cpp)|bench/load/tool/[a-z_]+\.cpp",
+    r"simdjson\.h": r"(src|include/sluice)/extra/json\.(hpp|cpp)|bench/load/tool/[a-z_]+\.cpp|bench/sim/tool/tree\.cpp",
     r"CLI/.*": r"bench/load/tool/cli\.cpp",
     r"fmt/.*": r"src/extra/[a-z_]+\.cpp",
     r"openssl/.*": r"src/extra/tls\.cpp",
@@ -118,9 +127,14 @@ def fault(root, relative, mark, name):
     return None
 
 
-def load_fault(root, relative, mark, name):
-    """As fault(), for a file of bench/load."""
-    room = relative.parts[2] if len(relative.parts) > 3 else ""
+def room_of(parts):
+    """"load/plan" of bench/load/plan/x.cpp, "load" of bench/load/x.cpp."""
+    return "/".join(parts[1:-1])
+
+
+def room_fault(root, relative, mark, name):
+    """As fault(), for a file of bench/load or bench/sim."""
+    room = room_of(relative.parts)
     for header, owner in OWNERS.items():
         if re.fullmatch(header, name):
             return None if re.fullmatch(owner, relative.as_posix()) else f"its one place is {owner}"
@@ -128,28 +142,28 @@ def load_fault(root, relative, mark, name):
         if name in STANDARD or name.startswith("sluice/") or SYSTEM.fullmatch(name):
             return None
         return "not known; a new library gets a line in OWNERS, with the one file that includes it"
-    if name.startswith("load/"):
-        rest = name.split("/")
+    if name.split("/")[0] in ("load", "sim"):
         if not (root / "bench" / name).is_file():
             return "there is no such file under bench/"
-        if len(rest) == 3 and rest[1] not in LOAD_BELOW[room]:
-            return f"{room or 'bench/load'} must not include {rest[1]}"
+        if name.count("/") == 2 and name.rpartition("/")[0] not in ROOMS_BELOW[room]:
+            return f"{room} must not include {name.rpartition('/')[0]}"
         return None
-    if name.split("/")[0] not in LOAD_LAYERS.get(room, {"base"}):
-        return f"{room or 'bench/load'} must not include {name.split('/')[0]}"
+    if name.split("/")[0] not in ROOM_LAYERS.get(room, {"base"}):
+        return f"{room} must not include {name.split('/')[0]}"
     return None
 
 
-def check_load(root):
+def check_rooms(root):
     faults = []
-    files = sorted(p for p in (root / "bench" / "load").rglob("*") if p.suffix in (".hpp", ".cpp", ".h"))
+    files = sorted(p for top in ("load", "sim") for p in (root / "bench" / top).rglob("*")
+                   if p.suffix in (".hpp", ".cpp", ".h"))
     for path in files:
         relative = path.relative_to(root)
-        if len(relative.parts) > 3 and relative.parts[2] not in LOAD_BELOW:
-            faults.append(f"{relative}: not in a known room ({', '.join(filter(None, LOAD_BELOW))})")
+        if room_of(relative.parts) not in ROOMS_BELOW:
+            faults.append(f"{relative}: not in a known room ({', '.join(ROOMS_BELOW)})")
             continue
         for number, mark, name in includes(path):
-            why = load_fault(root, relative, mark, name)
+            why = room_fault(root, relative, mark, name)
             if why:
                 faults.append(f"{relative}:{number}: {name}: {why}")
     return len(files), faults
@@ -167,8 +181,8 @@ def check(root):
             why = fault(root, relative, mark, name)
             if why:
                 faults.append(f"{relative}:{number}: {name}: {why}")
-    load_count, load_faults = check_load(root)
-    return len(files) + load_count, faults + load_faults
+    room_count, room_faults = check_rooms(root)
+    return len(files) + room_count, faults + room_faults
 
 
 PLANTED = [
@@ -201,6 +215,12 @@ PLANTED = [
     ("bench/load/tool/main.cpp", "#include <CLI/CLI.hpp>"),
     ("bench/load/tool/main.cpp", '#include "load/tool/absent.hpp"'),
     ("bench/load/other/o.cpp", "#include <vector>"),
+    ("bench/load/plan/p.cpp", '#include "sim/core/c.hpp"'),
+    ("bench/sim/core/c.cpp", '#include "sim/model/m.hpp"'),
+    ("bench/sim/core/c.cpp", '#include "net/n.hpp"'),
+    ("bench/sim/model/m.cpp", '#include "load/tool/absent.hpp"'),
+    ("bench/sim/tool/t.cpp", "#include <simdjson.h>"),
+    ("bench/sim/loose.cpp", "#include <vector>"),
 ]
 FINE = [
     ("include/sluice/a.hpp", "#include <vector>\n#include <sluice/b.hpp>"),
@@ -219,6 +239,9 @@ FINE = [
     ("bench/load/output/o.hpp", '#include "load/plan/p.hpp"'),
     ("bench/load/tool/cli.cpp", '#include <CLI/CLI.hpp>\n#include "load/output/o.hpp"'),
     ("bench/load/tool/read.cpp", "#include <simdjson.h>"),
+    ("bench/sim/core/c.hpp", '#include "admission/a.hpp"\n#include "load/plan/p.hpp"'),
+    ("bench/sim/model/m.hpp", '#include "sim/core/c.hpp"'),
+    ("bench/sim/tool/tree.cpp", '#include <simdjson.h>\n#include "sim/model/m.hpp"\n#include "load/output/o.hpp"'),
 ]
 
 

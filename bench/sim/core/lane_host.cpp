@@ -108,7 +108,7 @@ bool LaneHost::claim(Work& work, Claim outcome) {
     case Claim::raised: tally.raised.add(); return true;
     case Claim::timed_out: tally.timed_out.add(); break;
     case Claim::abandoned: tally.abandoned.add(); break;
-    default: SLUICE_ASSERT(!"not an outcome of running work");
+    default: SLUICE_ASSERT(false);  // not an outcome of running work
   }
   tally.zombies.add();
   lanes_[work.place]->group()->mark_zombie(*lanes_[work.place], work.ticket);
