@@ -289,12 +289,12 @@ function summary_of(study) {
 
 function parts_of(study) {
   if (study.kind !== 'run') {
-    return study.runs.map(
-        (run) => ({
-          name: study.kind === 'loads' ? `load \u00d7 ${run.load}` : `${study.what_if} = ${run.value}`,
-          run,
-          part: run.total
-        }));
+    return study.runs.map((run) => ({
+                            name: study.kind === 'loads' ? `load \u00d7 ${run.load}` :
+                                                           `${study.what_if.split('.').at(-1)} = ${run.value}`,
+                            run,
+                            part: run.total
+                          }));
   }
   const routes = study.runs[0].routes.map((route) => route.name);
   const parts =
