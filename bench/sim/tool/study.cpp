@@ -12,6 +12,7 @@ namespace sluice::sim {
 namespace {
 
 constexpr std::size_t scenario_bytes_max = std::size_t{64} << 20;
+constexpr double replay_s_max = 3600;
 constexpr std::size_t recording_bytes_max = std::size_t{1} << 30;
 
 /// A recording that is held by the text it came from.
@@ -66,7 +67,12 @@ class Studio {
     auto lines = parse_recording(tape_.text);
     if (!lines) return std::unexpected{question_.replay + ": " + lines.error()};
     tape_.lines = std::move(*lines);
-    return put_number(tree_, "duration_s", length_s(tape_.lines, question_.speed));
+    const double length = length_s(tape_.lines, question_.speed);
+    if (length > replay_s_max) {
+      return std::unexpected{question_.replay +
+                             ": takes more than an hour at this speed; play it faster, or a part of it"};
+    }
+    return put_number(tree_, "duration_s", length);
   }
 
   std::expected<Scenario, std::string> scenario(const Node& tree) const {

@@ -66,6 +66,8 @@ TEST(SimStudy, SaysWhichLineOfARecordingIsWrong) {
       {"arrival_us,route,service_us\n1,a,2,3\n", "line 2: must have three fields"},
       {"arrival_us,route,service_us\n1,a,2\n-1,a,2\n", "line 3: arrival_us: must be a whole number of microseconds"},
       {"arrival_us,route,service_us\n1,a,2.5\n", "line 2: service_us: must be a whole number of microseconds"},
+      {"arrival_us,route,service_us\n1,a,2\n3600000001,a,2\n",
+       "takes more than an hour at this speed; play it faster, or a part of it"},
       {"arrival_us,route,service_us\n1,b,2\n", "there is no route \"b\" in the scenario"},
   };
   for (const auto& [csv, says] : faults) {
