@@ -10,12 +10,13 @@ namespace sluice::sim {
 namespace {
 
 constexpr std::string_view header = "arrival_us,route,service_us";
-constexpr std::uint64_t us_max = 1'000'000'000'000'000;
+constexpr std::uint64_t arrival_us_max = 9'000'000'000'000'000;  // since 1970: in three centuries
+constexpr std::uint64_t service_us_max = 3'600'000'000;
 
-std::optional<std::uint64_t> number(std::string_view text) noexcept {
+std::optional<std::uint64_t> number(std::string_view text, std::uint64_t most) noexcept {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value > us_max) return std::nullopt;
+  if (error != std::errc{} || end != text.data() + text.size() || value > most) return std::nullopt;
   return value;
 }
 
@@ -27,9 +28,10 @@ std::expected<RecordedLine, std::string> parse_line(std::string_view line) {
     parts[i] = line.substr(0, comma);
     line.remove_prefix(std::min(parts[i].size() + 1, line.size()));
   }
-  const auto arrival = number(parts[0]), service = number(parts[2]);
+  const auto arrival = number(parts[0], arrival_us_max), service = number(parts[2], service_us_max);
   if (!arrival) return std::unexpected{std::string{"arrival_us: must be a whole number of microseconds"}};
-  if (!service) return std::unexpected{std::string{"service_us: must be a whole number of microseconds"}};
+  if (!service)
+    return std::unexpected{std::string{"service_us: must be a whole number of microseconds, at most an hour of them"}};
   return RecordedLine{*arrival, parts[1], *service};
 }
 

@@ -45,7 +45,7 @@ TEST(SimStudy, ALoadIsSoManyTimesTheFiles) {
 
 TEST(SimStudy, ReplaysARecordingAtAnySpeed) {
   std::string csv = "arrival_us,route,service_us\n";
-  for (int i = 0; i < 400; ++i) csv += std::to_string(5'000'000 + i * 40'000) + ",a,20000\n";
+  for (int i = 0; i < 400; ++i) csv += std::to_string(1'700'000'000'000'000 + i * 40'000) + ",a,20000\n";
   Question question;
   question.scenario = file_of("small.json", small);
   question.replay = file_of("recording.csv", csv);
@@ -65,7 +65,8 @@ TEST(SimStudy, SaysWhichLineOfARecordingIsWrong) {
       {"arrival_us,route,service_us\n1,a\n", "line 2: must have three fields"},
       {"arrival_us,route,service_us\n1,a,2,3\n", "line 2: must have three fields"},
       {"arrival_us,route,service_us\n1,a,2\n-1,a,2\n", "line 3: arrival_us: must be a whole number of microseconds"},
-      {"arrival_us,route,service_us\n1,a,2.5\n", "line 2: service_us: must be a whole number of microseconds"},
+      {"arrival_us,route,service_us\n1,a,2.5\n",
+       "line 2: service_us: must be a whole number of microseconds, at most an hour of them"},
       {"arrival_us,route,service_us\n1,a,2\n3600000001,a,2\n",
        "takes more than an hour at this speed; play it faster, or a part of it"},
       {"arrival_us,route,service_us\n1,b,2\n", "there is no route \"b\" in the scenario"},
