@@ -45,6 +45,11 @@ std::string_view name(Probe::Stage stage) noexcept {
 
 std::uint64_t Latency::count() const noexcept { return recorded_ ? recorded_->count() : 0; }
 
+std::uint64_t Latency::within(Duration limit) const noexcept {
+  if (!recorded_ || limit < Duration{}) return 0;
+  return recorded_->count() - recorded_->count_above(static_cast<std::uint64_t>(limit.count()));
+}
+
 Duration Latency::raw(double quantile) const noexcept {
   return recorded_ ? Duration{recorded_->at(quantile)} : Duration{};
 }

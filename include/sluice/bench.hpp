@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -56,10 +57,20 @@ struct Behaviour {
   std::uint64_t read_bytes_per_s = 0;           // slow readers: per connection
   std::uint64_t write_bytes_per_s = 0;          // slow writers: per connection, head included
   Duration give_up_after{};                     // closes the connection when the answer has not come by then
+  bool give_up_unsent = false;                  // as long waits what finds no connection, counted from its time
   unsigned retries = 0;                         // after 429, 503, 504, a broken connection or giving up
   Duration retry_backoff = std::chrono::milliseconds{100};  // doubled each time, plus up to as much at random
   Duration deadline{};                          // tells the server, in whole milliseconds, in `deadline_header`
   std::string deadline_header = "x-request-timeout-ms";
+};
+
+/// What can be changed of clients with a rate while they run: see Load::steer.
+struct Course {
+  double rate_per_s = 0;  // 0: nothing is sent
+  Duration give_up_after{};
+  unsigned retries = 0;
+
+  bool operator==(const Course&) const = default;
 };
 
 /// Connections that behave alike.
@@ -104,6 +115,8 @@ class Latency {
   std::optional<Duration> at(double quantile) const noexcept;
   /// As at(), however few the samples are.
   Duration raw(double quantile) const noexcept;
+  /// How many samples are at most `limit`, to within the buckets' width.
+  std::uint64_t within(Duration limit) const noexcept;
   Duration max() const noexcept;
   Duration mean() const noexcept;
   /// For those inside the library; null if nothing was recorded.
@@ -131,6 +144,7 @@ struct Window {
   std::uint64_t planned = 0, sent = 0;
   std::array<std::uint64_t, outcome_count> outcomes{};  // by Outcome
   double p50_us = 0, p99_us = 0, max_us = 0;             // latency of the 2xx that came in it
+  Latency ok{};                                          // the same as a whole, 1 % exact
   std::uint64_t outstanding = 0;                         // at its end: sent and unanswered
   std::uint64_t waiting = 0;                             // at its end: due, without a free connection
 };
@@ -155,7 +169,7 @@ struct ClientsResult {
   std::string name{};
   std::uint64_t planned = 0;  // requests whose time came in the measured part; every one has exactly one outcome
   std::uint64_t sent = 0;     // requests written to a connection, retries included
-  std::uint64_t unsent = 0;   // planned and never written; counted in unanswered or connect_error
+  std::uint64_t unsent = 0;   // planned and never written; counted in unanswered, gave_up or connect_error
   std::uint64_t retried = 0;
   std::array<ClassResult, outcome_count> classes{};  // by Outcome
   Latency all{};              // every planned request; unanswered ones with their age
@@ -244,6 +258,15 @@ struct Load {
   std::function<void(const Progress&)> on_progress{};  // about ten times a second, on the caller's thread
   std::function<std::optional<ServerSample>()> watch_server{};  // once a second, on the caller's thread
   std::function<bool()> interrupted{};  // asked about ten times a second; true ends the run
+  Duration
+      window{};  // of the time axis; 0: 100 ms for less than five seconds, else a second or a 600th of the duration
+  /// Each window once it is over, on the caller's thread, so that a run of any length can be watched in little memory;
+  /// RunResult::windows stays empty then. What was planned for a window that is over already counts in the present one.
+  std::function<void(const Window&)> on_window{};
+  /// Asked before the first request and about ten times a second, on the caller's thread: one course per `clients`, as
+  /// it is. What is changed in it holds from then on; what was due before is not taken back. Needs a steady pattern, and
+  /// a rate above zero to begin with.
+  std::function<void(std::span<Course>)> steer{};
 };
 
 /// Runs the load to its end.

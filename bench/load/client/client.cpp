@@ -208,7 +208,7 @@ void Client::closed(net::Stream& stream) noexcept {
 
 void Client::expired(net::Stream& stream) noexcept {
   Connection& connection = of(stream);
-  const Behaviour& behaviour = connection.group->clients.behaviour;
+  const Duration patience = connection.group->course.give_up_after;
   const base::TimePoint now = loop_->now();
   if (connection.connecting) {
     const base::TimePoint by = connection.begun + settings_.load->connect_timeout;
@@ -222,8 +222,8 @@ void Client::expired(net::Stream& stream) noexcept {
   }
   if (connection.piece_at <= now) send_piece(connection);
   base::TimePoint next = std::min(connection.resume_at, connection.piece_at);
-  if (behaviour.give_up_after > Duration{} && connection.written > 0) {
-    const base::TimePoint patience_end = connection.flight(0).sent + behaviour.give_up_after;
+  if (patience > Duration{} && connection.written > 0) {
+    const base::TimePoint patience_end = connection.flight(0).sent + patience;
     if (patience_end <= now) {
       lose_flights(connection, Outcome::gave_up, clock_.now());
       close(connection);
@@ -239,6 +239,12 @@ void Client::expired(net::Stream& stream) noexcept {
 /// Sends what is due and can be sent.
 void Client::serve(Group& group, base::TimePoint now) noexcept {
   while (group.next_due() <= now) {
+    if (group.gives_up_unsent(now)) {
+      Flight flight = group.take();
+      count_planned(group, flight);
+      finish(group, flight, Outcome::gave_up, now);
+      continue;
+    }
     Connection* connection = group.idle.empty() ? nullptr : &group.idle.front();
     const bool on_demand = connection == nullptr && group.open_loop() && group.on_demand();
     if (connection == nullptr && (!on_demand || group.live >= group.connections_max || connecting_ >= connecting_max)) {
@@ -364,7 +370,7 @@ void Client::writing(net::Stream& stream) noexcept {
     group.record->connection_wait.record(group.on_demand() ? flight.waited : free - flight.due);
     group.record->send_lag.record(now - free + flight.lag);
   }
-  if (const Duration patience = group.clients.behaviour.give_up_after; patience > Duration{}) {
+  if (const Duration patience = group.course.give_up_after; patience > Duration{}) {
     loop_->arm(connection, now + patience);
   }
 }
@@ -466,7 +472,7 @@ void Client::count_planned(Group& group, Flight& flight) noexcept {
 /// One try is over. Tries again if the clients do that, else it is the request's outcome.
 void Client::finish(Group& group, Flight flight, Outcome outcome, base::TimePoint now) noexcept {
   const Behaviour& behaviour = group.clients.behaviour;
-  if (flight.tries < behaviour.retries && may_be_retried(outcome) && phase_ == Phase::loading) {
+  if (flight.tries < group.course.retries && may_be_retried(outcome) && phase_ == Phase::loading) {
     const auto pause = behaviour.retry_backoff * (1U << std::min<unsigned>(flight.tries, backoff_doublings_max));
     const double extra = static_cast<double>(group.random.next() >> 11) * 0x1p-53;
     Again again{.at = now + pause + std::chrono::duration_cast<Duration>(pause * extra), .flight = flight};

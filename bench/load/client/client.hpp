@@ -38,7 +38,10 @@ class Client {
   /// Before the first turn.
   void use(net::LoopBase& loop) noexcept { loop_ = &loop; }
   /// After the loop has quit.
-  ThreadRecord take_record() noexcept { return std::move(record_); }
+  ThreadRecord take_record() noexcept {
+    if (settings_.load->on_window) give_windows(record_.windows.size());
+    return std::move(record_);
+  }
 
   // ---- for the loop ----
   net::Stream* opened(int) noexcept { return nullptr; }
@@ -92,12 +95,14 @@ class Client {
   WindowRecord* window_at(base::TimePoint at) noexcept;
   void end_windows(base::TimePoint now) noexcept;
   void end_last_window() noexcept;
+  void give_windows(std::size_t count) noexcept;
   std::uint64_t waiting(base::TimePoint now) const;
 
   // Time.
   void advance(base::TimePoint now) noexcept;
   base::TimePoint wake_for(const Group& group) const noexcept;
   bool connected_all() const noexcept;
+  void follow_courses(base::TimePoint now) noexcept;
   void start(base::TimePoint at) noexcept;
   void end_load(base::TimePoint now) noexcept;
   void finish_all(base::TimePoint now) noexcept;
@@ -131,7 +136,8 @@ class Client {
   base::Duration cpu_at_start_{};
   bool measuring_ = false;
   std::uint64_t work_seen_ = 0;
-  std::size_t windows_ended_ = 0;
+  std::size_t windows_ended_ = 0, windows_given_ = 0;
+  unsigned courses_seen_ = 0;
   std::uint64_t ok_ = 0, refused_ = 0, failed_ = 0;  // not told yet
   std::int64_t outstanding_told_ = 0;
 };

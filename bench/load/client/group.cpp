@@ -8,13 +8,13 @@ namespace {
 constexpr std::uint64_t counted_max = 100'000;  // of waiting(); beyond, the rate tells well enough
 
 /// Before the measured part the load is steady, at the low rate of the pattern.
-double warm_rate(const Clients& clients) noexcept {
+double warm_rate(const Clients& clients, double rate_per_s) noexcept {
   switch (clients.pattern.kind) {
     case Pattern::Kind::steady: break;
     case Pattern::Kind::burst:
-    case Pattern::Kind::ramp: return clients.rate_per_s * clients.pattern.low;
+    case Pattern::Kind::ramp: return rate_per_s * clients.pattern.low;
   }
-  return clients.rate_per_s;
+  return rate_per_s;
 }
 
 }  // namespace
@@ -22,6 +22,9 @@ double warm_rate(const Clients& clients) noexcept {
 Group::Group(const Settings& settings, std::size_t place, Part thread)
     : clients{settings.load->clients[place]},
       mix{settings.mixes[place]},
+      course{.rate_per_s = clients.rate_per_s,
+             .give_up_after = clients.behaviour.give_up_after,
+             .retries = clients.behaviour.retries},
       background{place + settings.load->background >= settings.load->clients.size()},
       connections_max{thread.of(clients.connections)},
       random{settings.load->seed * 1'000'003 + place * 1009 + thread.number},
@@ -35,7 +38,7 @@ void Group::begin(base::TimePoint warm, base::TimePoint from, base::TimePoint to
   warming_ = warm < from;
   origin_ = warming_ ? warm : from;
   if (!open_loop() || connections_max == 0) return;
-  ScheduleOptions options{.rate_per_s = clients.rate_per_s,
+  ScheduleOptions options{.rate_per_s = course.rate_per_s,
                           .arrival = clients.arrival,
                           .pattern = clients.pattern,
                           .length = to - from,
@@ -43,7 +46,7 @@ void Group::begin(base::TimePoint warm, base::TimePoint from, base::TimePoint to
                           .parts = thread_.count,
                           .seed = seed_};
   if (warming_) {
-    options.rate_per_s = warm_rate(clients);
+    options.rate_per_s = warm_rate(clients, course.rate_per_s);
     options.pattern = Pattern{};
     options.length = from - warm;
     options.seed = ~seed_;
@@ -52,13 +55,49 @@ void Group::begin(base::TimePoint warm, base::TimePoint from, base::TimePoint to
   plan_next();
 }
 
-void Group::plan_next() noexcept {
+void Group::plan_one() noexcept {
   const base::Duration offset = schedule_.next();
   planned = offset == base::Duration::max() ? base::never : origin_ + offset;
+}
+
+void Group::plan_next() noexcept {
+  plan_one();
+  while (!changes_.empty() && planned >= changes_.front().at) {
+    use(changes_.front());
+    changes_.erase(changes_.begin());
+    plan_one();
+  }
   if (warming_ && planned >= warm_end_) {
     begin(warm_end_, warm_end_, end_);  // the measured part has a plan of its own
   } else if (planned >= end_) {
     planned = base::never;
+  }
+}
+
+/// The plan goes on from that moment with another rate; what lies before it has been taken.
+void Group::use(const Change& change) noexcept {
+  warming_ = false;
+  origin_ = change.at;
+  schedule_ = Schedule{{.rate_per_s = change.rate_per_s,
+                        .arrival = clients.arrival,
+                        .part = thread_.number,
+                        .parts = thread_.count,
+                        .seed = seed_ + 7919 * ++changed_}};
+}
+
+void Group::steer(const Course& next, base::TimePoint now) {
+  const bool new_rate = next.rate_per_s != course.rate_per_s;
+  course = next;
+  if (!new_rate || !open_loop() || connections_max == 0 || now >= end_) return;
+  const Change change{.at = now, .rate_per_s = next.rate_per_s};
+  if (planned >= now) {
+    changes_.clear();
+    use(change);
+    plan_next();
+  } else if (changes_.size() < changes_max) {
+    changes_.push_back(change);
+  } else {
+    changes_.back().rate_per_s = next.rate_per_s;
   }
 }
 
@@ -87,19 +126,24 @@ std::uint64_t Group::waiting(base::TimePoint now) const {
   auto count = static_cast<std::uint64_t>(
       std::ranges::count_if(again, [now](const Again& entry) { return !entry.last && entry.at <= now; }));
   if (planned > now) return count;
+  const auto about = [&](base::TimePoint from, base::TimePoint to, double rate_per_s) {
+    const double left_s = std::chrono::duration<double>(to - from).count();
+    return static_cast<std::uint64_t>(std::max(0.0, left_s) * rate_per_s / thread_.count);
+  };
+  base::TimePoint last = std::min(now, end_);
+  for (auto change = changes_.rbegin(); change != changes_.rend(); ++change) {
+    count += about(change->at, last, change->rate_per_s);
+    last = std::min(last, change->at);
+  }
   Schedule ahead = schedule_;
   base::TimePoint at = planned;
-  while (at <= now && at < end_ && count < counted_max) {
+  while (at <= last && at < end_ && count < counted_max) {
     ++count;
     const base::Duration offset = ahead.next();
     if (offset == base::Duration::max()) return count;
     at = origin_ + offset;
   }
-  if (at < now) {
-    const double left_s = std::chrono::duration<double>(std::min(now, end_) - at).count();
-    count += static_cast<std::uint64_t>(std::max(0.0, left_s) * clients.rate_per_s / thread_.count);
-  }
-  return count;
+  return at < last ? count + about(at, last, course.rate_per_s) : count;
 }
 
 bool Group::try_again(const Again& entry) {

@@ -102,6 +102,13 @@ struct Group {
   [[nodiscard]] bool try_again(const Again& entry);
   /// No request of the plan at or after `end`.
   void cut(base::TimePoint end) noexcept;
+  /// Goes on like that; at a new rate from `now` on.
+  void steer(const Course& next, base::TimePoint now);
+  /// Whether the next request has waited for a connection for longer than its client does.
+  bool gives_up_unsent(base::TimePoint now) const noexcept {
+    return clients.behaviour.give_up_unsent && course.give_up_after > Duration{} &&
+           next_due() <= now - course.give_up_after;
+  }
 
   void list_idle(Connection& connection) noexcept {
     idle.push_back(connection);
@@ -115,6 +122,7 @@ struct Group {
 
   const Clients& clients;
   const RequestMix& mix;
+  Course course;  // how they go on: as `clients` say, until steered
   ClientsRecord* record = nullptr;
   bool background = false;
   unsigned connections_max = 0, live = 0;  // live: connecting or connected
@@ -129,7 +137,16 @@ struct Group {
   Random random;
 
  private:
+  static constexpr std::size_t changes_max = 64;
+  /// A rate that is to begin, after what was due before.
+  struct Change {
+    base::TimePoint at{};
+    double rate_per_s = 0;
+  };
+
   void plan_next() noexcept;
+  void plan_one() noexcept;
+  void use(const Change& change) noexcept;
 
   Part thread_;
   std::uint64_t seed_;
@@ -137,6 +154,8 @@ struct Group {
   base::TimePoint origin_{}, warm_end_{}, end_{base::never};
   bool warming_ = false;
   std::uint64_t number_ = 0;
+  std::vector<Change> changes_{};  // the earliest first
+  std::uint64_t changed_ = 0;
 };
 
 }  // namespace sluice::bench

@@ -33,6 +33,8 @@ ClientsResult result_of(const ClientsRecord& record) {
   return result;
 }
 
+}  // namespace
+
 Window window_of(const WindowRecord& record, double at_s) {
   Window window{.at_s = at_s,
                 .planned = record.planned,
@@ -45,8 +47,11 @@ Window window_of(const WindowRecord& record, double at_s) {
     window.p99_us = microseconds(latency->at(0.99));
     window.max_us = microseconds(latency->max());
   }
+  window.ok = record.latency.latency();
   return window;
 }
+
+namespace {
 
 std::vector<Window> windows_of(const Settings& settings, const std::vector<ThreadRecord>& records) {
   std::vector<WindowRecord> sums;

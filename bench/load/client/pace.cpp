@@ -50,6 +50,7 @@ base::TimePoint Client::wake_for(const Group& group) const noexcept {
 bool Client::turn_ended() noexcept {
   const base::TimePoint now = clock_.now();
   account(now);
+  follow_courses(now);
   if (phase_ == Phase::loading) {  // first of all: what was due goes out, even if the end has come meanwhile
     for (auto& group : groups_) {
       serve(*group, now);
@@ -175,7 +176,8 @@ void Client::finish_all(base::TimePoint now) noexcept {
 /// The window that a moment belongs to; null before the measured part.
 WindowRecord* Client::window_at(base::TimePoint at) noexcept {
   if (at < measure_from_) return nullptr;
-  const auto index = static_cast<std::size_t>((at - measure_from_) / settings_.window);
+  auto index = static_cast<std::size_t>((at - measure_from_) / settings_.window);
+  index = std::max(index, windows_given_) - windows_given_;
   if (index >= record_.windows.size()) record_.windows.resize(index + 1);
   return &record_.windows[index];
 }
@@ -194,11 +196,27 @@ void Client::end_windows(base::TimePoint now) noexcept {
   if (now < measure_from_ + settings_.window * static_cast<std::int64_t>(windows_ended_ + 1)) return;
   const std::uint64_t waiting_now = waiting(now);
   const auto ended = static_cast<std::size_t>((now - measure_from_) / settings_.window);
-  if (record_.windows.size() < ended) record_.windows.resize(ended);
+  if (record_.windows.size() < ended - windows_given_) record_.windows.resize(ended - windows_given_);
   for (; windows_ended_ < ended; ++windows_ended_) {
-    record_.windows[windows_ended_].outstanding = outstanding_;
-    record_.windows[windows_ended_].waiting = waiting_now;
+    record_.windows[windows_ended_ - windows_given_].outstanding = outstanding_;
+    record_.windows[windows_ended_ - windows_given_].waiting = waiting_now;
   }
+  if (settings_.load->on_window) give_windows(ended - windows_given_);
+}
+
+/// Hands over the first `count` of them.
+void Client::give_windows(std::size_t count) noexcept {
+  const auto begin = record_.windows.begin(), end = begin + static_cast<std::ptrdiff_t>(count);
+  for (auto window = begin; window != end; ++window) meeting_.windows.give(windows_given_++, std::move(*window));
+  record_.windows.erase(begin, end);
+}
+
+/// What the caller has changed meanwhile.
+void Client::follow_courses(base::TimePoint now) noexcept {
+  if (phase_ == Phase::grace || phase_ == Phase::over) return;
+  meeting_.courses.take(courses_seen_, [&](std::size_t place, const Course& course) {
+    groups_[place]->steer(course, phase_ == Phase::loading ? now : base::never);
+  });
 }
 
 /// The load may end in the middle of a window, which is noted then, with all that was not sent.

@@ -34,6 +34,7 @@ constexpr base::Duration look_interval = std::chrono::milliseconds{100};
 constexpr base::Duration watch_interval = std::chrono::seconds{1};
 constexpr std::int64_t windows_max = 600;
 constexpr std::size_t descriptors_beside = 64;  // standard streams, epoll, and what the program has open
+constexpr double rate_max = 1e8;
 constexpr unsigned threads_max = 256, connections_max = 1'000'000, pipeline_max = 64;
 
 std::unexpected<Error> usage(std::string text) { return std::unexpected(Error{Error::Kind::usage, std::move(text)}); }
@@ -45,7 +46,7 @@ std::optional<std::string> fault_of(const Clients& clients) {
   if (clients.connections == 0 || clients.connections > connections_max) {
     return who + "connections must be 1 to 1,000,000";
   }
-  if (!(clients.rate_per_s >= 0) || clients.rate_per_s > 1e8) return who + "the rate must be 0 to 100M per second";
+  if (!(clients.rate_per_s >= 0) || clients.rate_per_s > rate_max) return who + "the rate must be 0 to 100M per second";
   if (behaviour.pipeline == 0 || behaviour.pipeline > pipeline_max) return who + "pipeline must be 1 to 64";
   if (behaviour.give_up_after < Duration{} || behaviour.retry_backoff < Duration{} || behaviour.deadline < Duration{}) {
     return who + "a time is below zero";
@@ -59,16 +60,26 @@ std::optional<std::string> fault_of(const Clients& clients) {
   return std::nullopt;
 }
 
+std::optional<std::string> fault_in_steering(const Clients& clients) {
+  if (clients.rate_per_s == 0) return "clients \"" + clients.name + "\": steering needs a rate";
+  if (clients.pattern.kind != Pattern::Kind::steady)
+    return "clients \"" + clients.name + "\": bursts and ramps can't be steered";
+  return std::nullopt;
+}
+
 std::optional<std::string> fault_of(const Load& load) {
   if (load.clients.empty()) return "there are no clients";
   if (load.background >= load.clients.size()) return "all clients are in the background; nothing is measured";
   if (load.threads == 0 || load.threads > threads_max) return "threads must be 1 to 256";
   if (load.duration <= Duration{}) return "the duration must be above zero";
-  if (load.warmup < Duration{} || load.grace < Duration{} || load.connect_timeout <= Duration{}) {
+  if (load.warmup < Duration{} || load.grace < Duration{} || load.connect_timeout <= Duration{} ||
+      load.window < Duration{}) {
     return "a time is below zero";
   }
   for (const Clients& clients : load.clients) {
     if (auto fault = fault_of(clients)) return fault;
+    if (!load.steer) continue;
+    if (auto fault = fault_in_steering(clients)) return fault;
   }
   return std::nullopt;
 }
@@ -94,7 +105,7 @@ std::expected<Settings, Error> prepare(const Load& load, const Target& target) {
   Settings settings;
   settings.load = &load;
   settings.target = target.address;
-  settings.window = window_of(load.duration);
+  settings.window = load.window > Duration{} ? load.window : window_of(load.duration);
   for (const std::string& source : load.sources) {
     auto address = source_address(source);
     if (!address) return std::unexpected(address.error());
@@ -149,6 +160,7 @@ class Run {
   ~Run() { end(); }
 
   std::expected<RunResult, Error> make() {
+    steer();
     start_threads();
     if (auto connected = wait_for_connections(); !connected) return std::unexpected(connected.error());
     const MachineTime before = machine_time();
@@ -158,6 +170,7 @@ class Run {
     measured_from_ = started + load_.warmup;
     watch();
     end();
+    show_windows();
     if (trouble_) return std::unexpected(*trouble_);
     if (no_http()) {
       return std::unexpected(Error{Error::Kind::not_http, target_.url + " does not answer in HTTP/1.1"});
@@ -254,6 +267,8 @@ class Run {
       if (no_http()) meeting_.abandon = true;
       const double at_s = std::chrono::duration<double>(now - measured_from_).count();
       if (load_.on_progress) tell(at_s);
+      show_windows();
+      steer();
       if (!load_.watch_server || now < next_sample || meeting_.abandon) continue;
       next_sample += watch_interval;
       if (now > measured_from_ + load_.duration + watch_interval) continue;
@@ -262,6 +277,31 @@ class Run {
         samples_.push_back(std::move(*sample));
       }
     }
+  }
+
+  void show_windows() {
+    if (!load_.on_window) return;
+    meeting_.windows.take(load_.threads, [this](std::size_t index, const WindowRecord& record) {
+      const double window_s = std::chrono::duration<double>(settings_.window).count();
+      load_.on_window(window_of(record, window_s * static_cast<double>(index)));
+    });
+  }
+
+  /// Nothing is told to the threads unless something was changed.
+  void steer() {
+    if (!load_.steer) return;
+    if (courses_.empty()) {
+      for (const Clients& clients : load_.clients) {
+        courses_.push_back({clients.rate_per_s, clients.behaviour.give_up_after, clients.behaviour.retries});
+      }
+    }
+    const std::vector<Course> before = courses_;
+    load_.steer(courses_);
+    for (Course& course : courses_) {
+      course.rate_per_s = std::clamp(course.rate_per_s, 0.0, rate_max);
+      course.give_up_after = std::max(course.give_up_after, Duration{});
+    }
+    if (courses_ != before) meeting_.courses.set(courses_);
   }
 
   void tell(double at_s) {
@@ -291,6 +331,7 @@ class Run {
   std::string started_at_{};
   Clock::time_point measured_from_{};
   std::vector<ServerSample> samples_{};
+  std::vector<Course> courses_{};  // as last asked for
   std::vector<std::jthread> threads_{};
 };
 

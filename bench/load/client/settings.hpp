@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "load/client/live.hpp"
 #include "load/plan/request_text.hpp"
 #include "net/address.hpp"
 
@@ -31,7 +32,8 @@ struct Part {
   unsigned of(unsigned total) const noexcept { return total / count + (number < total % count ? 1 : 0); }
 };
 
-/// The one place where the threads of a run and their caller meet. Relaxed counters, and three signals.
+/// The one place where the threads of a run and their caller meet. Relaxed counters, three signals, and what a live
+/// run hands over.
 struct Meeting {
   static constexpr std::int64_t not_yet = INT64_MIN;
 
@@ -44,6 +46,8 @@ struct Meeting {
   std::atomic<int> connect_error{0};              // errno of the first connection that failed
   std::atomic<std::uint64_t> ok{0}, refused{0}, failed{0};
   std::atomic<std::int64_t> outstanding{0};
+  Courses courses{};  // set before the threads start, if the load is steered
+  FinishedWindows windows{};
 };
 
 }  // namespace sluice::bench
