@@ -28,6 +28,7 @@
 #include <sluice/sluice.hpp>
 
 #include "bodies.hpp"
+#include "demo.hpp"
 #include "later.hpp"
 #include "user_store.hpp"
 
@@ -214,7 +215,7 @@ struct Flags {
   std::string site = SLUICE_EXAMPLES_SITE;
   std::string io = "auto";
   std::chrono::milliseconds::rep head_timeout_ms = 0;
-  bool quiet = false;
+  bool quiet = false, demo = false;
 };
 
 void describe(CLI::App& program, Flags& flags) {
@@ -240,6 +241,7 @@ void describe(CLI::App& program, Flags& flags) {
       ->type_name("MS")
       ->check(range(1, 3'600'000));
   program.add_flag("--quiet", flags.quiet, "no report and no log");
+  program.add_flag("--demo", flags.demo, "the split screen at /demo: two more servers, and the load on them");
 }
 
 ServerOptions options_from(const Flags& flags) {
@@ -278,12 +280,19 @@ int serve(const Flags& flags) {
   // A program that was moved away from its source does without.
   const bool has_site = flags.site != SLUICE_EXAMPLES_SITE || std::filesystem::is_directory(flags.site);
   add_body_routes(app, has_site ? flags.site : std::string{}, flags.workers);
+  std::optional<demo::Demo> demo;
+  if (flags.demo) {
+    if (!has_site) throw std::runtime_error{"--demo needs the page in " + flags.site};
+    const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    demo.emplace((here / "demo_load").string()).add_routes(app, flags.site);
+  }
 
   Server server{std::move(app), options_from(flags)};
   parts.server = &server;
   {
     const sluice::DrainOnSignal drain_on_signal{server};  // first of all, so that every thread has the signals blocked
     parts.later.start();
+    if (demo) demo->start();
     server.start();
     if (!flags.quiet) std::fprintf(stderr, "%s", server.report().to_text().c_str());
     for (const std::string& address : server.addresses()) std::fprintf(stderr, "listening on %s\n", address.c_str());

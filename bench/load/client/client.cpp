@@ -198,6 +198,11 @@ void Client::close(Connection& connection) noexcept {
   loop_->close(connection);
 }
 
+void Client::reset(Connection& connection) noexcept {
+  connection.group->unlist(connection);
+  loop_->reset(connection);
+}
+
 void Client::closed(net::Stream& stream) noexcept {
   Connection& connection = of(stream);
   Group& group = *connection.group;
@@ -226,7 +231,8 @@ void Client::expired(net::Stream& stream) noexcept {
     const base::TimePoint patience_end = connection.flight(0).sent + patience;
     if (patience_end <= now) {
       lose_flights(connection, Outcome::gave_up, clock_.now());
-      close(connection);
+      if (connection.group->clients.behaviour.give_up_resets) reset(connection);
+      else close(connection);
       return;
     }
     next = std::min(next, patience_end);

@@ -73,6 +73,7 @@ class Client {
   void stop_connecting(Connection& connection, int error) noexcept;
   void leave(Connection& connection) noexcept;
   void close(Connection& connection) noexcept;
+  void reset(Connection& connection) noexcept;
 
   // Requests.
   void serve(Group& group, base::TimePoint now) noexcept;
