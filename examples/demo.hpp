@@ -294,9 +294,11 @@ class Demo {
     out.key("settings").begin_object().member("factor", settings_.factor).member("retrying", settings_.retrying);
     out.member("hurried", settings_.hurried).member("slow_readers", settings_.slow_readers);
     out.member("stalled", settings_.stalled).end_object();
-    const sluice::Readiness ready = right_.ready();
-    out.member("note", note_).member("load_ended", load_ended_);
-    out.member("ready", ready.ready).member("reason", ready.reason);
+    out.member("note", note_).member("load_ended", load_ended_).key("ready").begin_object();
+    for (const auto& [side, ready] : {std::pair{"left", left_.ready()}, std::pair{"right", right_.ready()}}) {
+      out.key(side).begin_object().member("ready", ready.ready).member("reason", ready.reason).end_object();
+    }
+    out.end_object();
   }
 
   /// ?after=N: samples with a higher number only.
