@@ -153,7 +153,7 @@ function path(line, scale, side, box) {
 }
 
 function draw(chart, side, scale) {
-  const paper = find(`${side}-${chart.id}`), width = paper.clientWidth, height = paper.clientHeight;
+  const paper = find(`${side}-chart-${chart.id}`), width = paper.clientWidth, height = paper.clientHeight;
   if (!width) return;
   const box = { x: 46, y: 8, width: width - 54, height: height - 26 };
   const level = (value) => box.y + (1 - scale.at(value)) * box.height;
@@ -203,7 +203,7 @@ function build() {
         key.append(sample, label);
         title.append(key);
       }
-      const paper = svg("svg", { class: "chart", id: `${side}-${chart.id}`, role: "img",
+      const paper = svg("svg", { class: "chart", id: `${side}-chart-${chart.id}`, role: "img",
         "aria-label": `${chart.title}, ${name}, the last minute; its newest figures are in the table below` });
       find(side + "-charts").append(title, paper);
     }
@@ -227,7 +227,7 @@ function show_settings() {
 }
 
 function show_factor(factor) {
-  const text = `${factor} × capacity: ${whole(factor * facts.capacity_per_s)} requests a second to each side`;
+  const text = `${factor} × capacity: ${whole(factor * facts.capacity_per_s)} requests a second`;
   find("factor-text").textContent = text;
   find("factor").setAttribute("aria-valuetext", text);
 }
