@@ -130,9 +130,9 @@ NUMBERS = """
 const numbers = {};
 for (const side of ["left", "right"]) {
   numbers[side] = Object.fromEntries(["good", "p99", "waiting", "zombies"].map((id) =>
-    [id, Number(document.getElementById(`${side}-${id}`).dataset.value)]));
-  numbers[side].refused = Number(document.getElementById(side).dataset.refused);
-  numbers[side].offered = Number(document.getElementById(side).dataset.offered);
+    [id, Number(document.getElementById(`${side}-${id}`).dataset.value) || 0]));
+  numbers[side].refused = Number(document.getElementById(side).dataset.refused) || 0;
+  numbers[side].offered = Number(document.getElementById(side).dataset.offered) || 0;
   numbers[side].words = document.getElementById(`${side}-words`).textContent;
   numbers[side].ready = document.getElementById(`${side}-ready`).textContent;
 }
