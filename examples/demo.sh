@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Shows sluice at work: installs what is missing, builds the release preset, starts the showcase server and takes you on
-# a tour of it with curl, then with far more load than it can carry, then with a SIGTERM in the middle of it.
+# a tour of it with curl, then with far more load than it can carry, then with a SIGTERM in the middle of it. At the end
+# it stands beside a server with an unbounded queue, under the same load: as a table, and as a page to try.
 #
-#   examples/demo.sh         the tour, then the server goes on serving until Ctrl-C
+#   examples/demo.sh         the tour, then the page is served until Ctrl-C
 #   examples/demo.sh --tour  the tour only
 #
 # Exits with 1 if anything on the way was not as promised. Ends nothing it has not started.
@@ -193,6 +194,17 @@ tour_drain() {
   if [ $code -eq 0 ]; then good "the server ended by itself after $took ms, exit code 0"; else bad "its exit code was $code"; fi
 }
 
+tour_split() {
+  chapter "Beside an unbounded queue" \
+    "The same handler twice, under the same load: 16 connections, 20 ms a query, so 800 a second. Fifteen seconds."
+  start_server --demo --quiet
+  if python3 -B "$root/examples/demo_record.py" --table --address "127.0.0.1:$port"; then
+    good "with three times too much sluice went on; the queue on the left did not even get over it afterwards"
+  else
+    faults=$((faults + 1))
+  fi
+}
+
 # ---- from here on it happens
 
 chapter "sluice" "Packages, build, server. The first build takes a minute or two."
@@ -224,6 +236,7 @@ grep -E '^  (backend|threads|memory) |^listening' "$scratch/server.log" | sed 's
 tour_answers
 tour_burst
 tour_drain
+tour_split
 
 echo
 if [ $faults -gt 0 ]; then
@@ -233,8 +246,8 @@ fi
 printf '%sEverything was as promised.%s\n' "$green" "$plain"
 [ "$only_tour" != --tour ] || exit 0
 
-start_server --quiet
-printf '\nServing on %s%s%s until Ctrl-C. Try %s/report or %s/counters.\n' "$bold" "$url" "$plain" "$url" "$url"
+printf '\nNow with your own hands: open %s%s/demo%s and move the slider. Served until Ctrl-C, as are %s/report and %s/counters.\n' \
+  "$bold" "$url" "$plain" "$url" "$url"
 trap 'echo; end_server && exit 0; exit 1' INT TERM
 code=0
 wait "$server" || code=$?
