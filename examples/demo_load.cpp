@@ -91,11 +91,12 @@ void append_side(std::string& line, const bench::Window& seen) {
   for (const std::uint64_t number : numbers) line += ' ' + std::to_string(number);
 }
 
-/// Puts the windows of both sides together, and says them. Any thread.
+/// Puts the windows of both sides together that lie nearest in time, and says them. Any thread.
 class Teller {
  public:
   void add(std::size_t side, const bench::Window& seen) {
     const std::lock_guard lock{mutex_};
+    if (number_ == 0) windows_[side].clear();  // the other side's connections are still being made
     if (windows_[side].size() < windows_ahead_max) windows_[side].push_back(seen);
     while (!windows_[0].empty() && !windows_[1].empty()) {
       std::string line = std::to_string(number_++);

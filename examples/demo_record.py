@@ -191,7 +191,7 @@ def picture(facts, story, played, below):
     moments = [(index + 0.5) * window_s for index in range(len(samples))]
     good = {side: list(zip(moments, (sample[side]["good"] for sample in samples))) for side in SIDES}
     times = {side: list(zip(moments, (latency_ms(sample, side) for sample in samples))) for side in SIDES}
-    top, second, height = 92, 292, 150
+    top, second, height = 92, 304, 150
     goods, x, y = panel(top, height, "Answered in time, per second", [(0, "0"), (500, "500"), (1000, "1,000")],
                         lambda value: value / 1000, good, total_s)
     waits, _, late = panel(second, height, "p99 of whoever was served, or left unserved after two seconds",
