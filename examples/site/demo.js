@@ -65,8 +65,8 @@ function left_words(now) {
 function right_words(now) {
   const refused = `${whole(now.s503)} a second are refused at once, before any work was done: 503, try again later.`;
   if (settings.stalled && now.in_flight === facts.database_connections) {
-    const not_ready = ready.right && !ready.right.ready ? " It says that it is not ready, so a balancer goes elsewhere." : "";
-    return `Every permit hangs in the database. The others are not kept waiting: ${refused}${not_ready}`;
+    const not_ready = ready.right && !ready.right.ready ? " It says that it is not ready, so that a balancer goes elsewhere." : "";
+    return `Every permit hangs in the database. ${whole(now.s503)} a second are refused at once instead of kept waiting.${not_ready}`;
   }
   if (now.offered === 0) return "There is no load.";
   if (now.s503 + now.s504 > 0.02 * now.offered) {
@@ -192,10 +192,14 @@ function build() {
       find(side + "-numbers").append(group);
     }
     const name = find(side + "-name").textContent;
-    find(side + "-charts").dataset.name = name;
-    for (const chart of charts) {
-      const title = document.createElement("h3");
-      title.append(chart.title);
+    for (const [place, chart] of charts.entries()) {
+      const figure = document.createElement("figure"), title = document.createElement("figcaption");
+      const heading = document.createElement("b"), whose = document.createElement("span");
+      figure.className = "place" + place;
+      whose.className = "whose";
+      whose.textContent = name + ": ";
+      heading.append(whose, chart.title);
+      title.append(heading);
       for (const [kind, label] of chart.lines) {
         const key = document.createElement("span"), sample = svg("svg", { "aria-hidden": "true" });
         key.className = "key";
@@ -205,7 +209,8 @@ function build() {
       }
       const paper = svg("svg", { class: "chart", id: `${side}-chart-${chart.id}`, role: "img",
         "aria-label": `${chart.title}, ${name}, the last minute; its newest figures are in the table below` });
-      find(side + "-charts").append(title, paper);
+      figure.append(title, paper);
+      find(side + "-charts").append(figure);
     }
   }
   for (const [name] of figures) {

@@ -265,8 +265,8 @@ struct Load {
   /// RunResult::windows stays empty then. What was planned for a window that is over already counts in the present one.
   std::function<void(const Window&)> on_window{};
   /// Asked before the first request and about ten times a second, on the caller's thread: one course per `clients`, as
-  /// it is. What is changed in it holds from then on; what was due before is not taken back. Needs a steady pattern, and
-  /// a rate above zero to begin with.
+  /// it is. What is changed in it holds for requests sent from then on; what was due before stays due. Needs a steady
+  /// pattern, and a rate above zero to begin with.
   std::function<void(std::span<Course>)> steer{};
 };
 

@@ -48,7 +48,7 @@ class ScriptedServer {
   std::function<Reply(const std::string& head)> script = [](const std::string&) { return Reply{}; };
   std::vector<std::string> heads{};
   std::vector<base::TimePoint> times{};
-  unsigned opened_count = 0, open_max = 0;
+  unsigned opened_count = 0, open_max = 0, resets = 0;
   std::size_t body_bytes = 0;
   bool answers_early = false;  // when it has the head; what comes of the body is read as the next request
 
@@ -79,7 +79,10 @@ class ScriptedServer {
     }
   }
   void input_ended(net::Stream& stream) noexcept { loop->close(stream); }
-  void failed(net::Stream& stream, int) noexcept { loop->close(stream); }
+  void failed(net::Stream& stream, int) noexcept {
+    ++resets;
+    loop->close(stream);
+  }
   void wrote(net::Stream&, std::size_t) noexcept {}
   void drained(net::Stream&) noexcept {}
   void output_shut(net::Stream&) noexcept {}
