@@ -9,6 +9,7 @@ Exits with 1 if what it saw is not the story: with three times too much the righ
 capacity and the left one less than half of that; when the load is back the right side is too, and the left is not yet.
 """
 import argparse
+import collections
 import http.client
 import json
 import math
@@ -151,24 +152,28 @@ STYLE = """
   .mark { stroke: #9aabba; } .stretch { fill: #f0916a; opacity: 0.1; } .left { stroke: #f0916a; } .right { stroke: #6db7f2; }
 }
 """
-WIDTH, LEFT, RIGHT = 820, 62, 800
+WIDTH, LEFT, RIGHT, HEIGHT = 820, 62, 800, 150  # of the picture, and of one chart
 
 
 def escaped(text):
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def panel(top, height, title, grid, level, values, total_s):
-    """One chart: `grid` pairs values with labels, `level` turns a value into 0 to 1, `values` are (seconds, value) a side."""
+# One chart: `grid` pairs values with labels, `level` turns a value into 0 to 1, `values` are (seconds, value) a side.
+Panel = collections.namedtuple("Panel", "top title grid level values")
+
+
+def drawn(panel, total_s):
+    """Its parts, and what turns seconds and values into places."""
     x = lambda at: LEFT + (RIGHT - LEFT) * at / total_s
-    y = lambda value: top + height * (1 - min(1, max(0, level(value))))
-    parts = [f'<text class="title" x="{LEFT}" y="{top - 9}">{title}</text>']
-    for value, label in grid:
+    y = lambda value: panel.top + HEIGHT * (1 - min(1, max(0, panel.level(value))))
+    parts = [f'<text class="title" x="{LEFT}" y="{panel.top - 9}">{panel.title}</text>']
+    for value, label in panel.grid:
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
         parts.append(f'<text class="soft" x="{LEFT - 7}" y="{y(value) + 4:.1f}" text-anchor="end">{label}</text>')
     for side in SIDES:
         path, down = "", False
-        for at, value in values[side]:
+        for at, value in panel.values[side]:
             path += "" if value is None else f"{'L' if down else 'M'}{x(at):.1f} {y(value):.1f}"
             down = value is not None
         parts.append(f'<path class="line {side}" d="{path}"/>')
@@ -191,13 +196,13 @@ def picture(facts, story, played, below):
     moments = [(index + 0.5) * window_s for index in range(len(samples))]
     good = {side: list(zip(moments, (sample[side]["good"] for sample in samples))) for side in SIDES}
     times = {side: list(zip(moments, (latency_ms(sample, side) for sample in samples))) for side in SIDES}
-    top, second, height = 92, 304, 150
-    goods, x, y = panel(top, height, "Answered in time, per second", [(0, "0"), (500, "500"), (1000, "1,000")],
-                        lambda value: value / 1000, good, total_s)
-    waits, _, late = panel(second, height, "p99 of whoever was served, or left unserved after two seconds",
-                           [(10, "10 ms"), (100, "100 ms"), (1000, "1 s"), (10000, "10 s")],
-                           lambda ms: math.log10(max(ms, 1) / 10) / 3, times, total_s)
-    bottom = second + height
+    top, second = 92, 304
+    goods, x, y = drawn(Panel(top, "Answered in time, per second", [(0, "0"), (500, "500"), (1000, "1,000")],
+                              lambda value: value / 1000, good), total_s)
+    waits, _, late = drawn(Panel(second, "p99 of whoever was served, or left unserved after two seconds",
+                                 [(10, "10 ms"), (100, "100 ms"), (1000, "1 s"), (10000, "10 s")],
+                                 lambda ms: math.log10(max(ms, 1) / 10) / 3, times), total_s)
+    bottom = second + HEIGHT
     parts = [f'<rect class="paper" x="0.5" y="0.5" width="{WIDTH - 1}" height="{bottom + 71}" rx="10"/>',
              f'<text class="title" x="{LEFT}" y="30" style="font-size:16px">The same handler, the same load: 16 '
              f'connections, {facts["query_ms"]} ms a query</text>', *key(LEFT, 54)]
@@ -207,7 +212,7 @@ def picture(facts, story, played, below):
         if factor > 1:
             parts.append(f'<rect class="stretch" x="{x(at):.1f}" y="{top}" width="{x(length) - x(0):.1f}" '
                          f'height="{bottom - top}"/>')
-        parts.append(f'<text class="soft" x="{x(at + length / 2):.1f}" y="{top + height + 24}" text-anchor="middle">'
+        parts.append(f'<text class="soft" x="{x(at + length / 2):.1f}" y="{top + HEIGHT + 24}" text-anchor="middle">'
                      f"{factor} × capacity</text>")
         at += length
     for level, label in ((y(facts["capacity_per_s"]), "capacity"), (late(facts["in_time_ms"]), "in time")):

@@ -47,6 +47,9 @@ function left_words(now) {
   }
   if (now.offered === 0) return "There is no load.";
   if (wait_s * 1000 < facts.in_time_ms / 2 && now.good > 0.9 * now.offered) return "Everybody is answered in time.";
+  if (now.waiting > facts.database_connections && now.in_flight < facts.database_connections / 2) {
+    return `${line}, while the database has little to do: the threads are busy with sending answers to clients that read slowly.`;
+  }
   if (now.for_nobody > now.good) {
     const gone = `The newest comes up in ${seconds(wait_s)}, and clients leave after ${time(now.patience)}: ` +
       `${whole(now.for_nobody)} queries a second are for nobody.`;
@@ -55,9 +58,7 @@ function left_words(now) {
       `${seconds(now.waiting / spare)} to get through them. Nearly every query is for a client that has left.`;
   }
   if (now.good < 0.5 * Math.min(now.offered, facts.capacity_per_s)) {
-    return now.waiting * 10 < facts.capacity_per_s
-      ? "Its threads are held up by clients that read slowly. Hardly anybody is answered in time."
-      : `${line}, the newest for ${seconds(wait_s)}. It works as hard as it can, and hardly any answer comes in time.`;
+    return `${line}, the newest for ${seconds(wait_s)}. It works as hard as it can, and hardly any answer comes in time.`;
   }
   return `The queue grows: ${line}. The newest will be answered in ${time(wait_s * 1000)}.`;
 }

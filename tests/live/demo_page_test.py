@@ -6,12 +6,16 @@ import base64
 import json
 import os
 import pathlib
+import re
+import subprocess
+import sys
 import tempfile
 import time
 import unittest
+import xml.etree.ElementTree
 
 import browser
-from examples_test import Case, EXAMPLES, PATIENCE, Running
+from examples_test import Case, EXAMPLES, PATIENCE, Running, SOURCES
 
 STORY_PATIENCE = 120  # seconds until a side has to have shown what it does
 HAS_LOAD = (EXAMPLES / "demo_load").is_file()
@@ -91,6 +95,40 @@ class Endpoints(Case):
             self.assertEqual(answer.status, 200)
             self.assertIn("default-src 'self'", answer.headers["Content-Security-Policy"])
             self.assertNotRegex(answer.body.decode(), r"https?://(?!www\.w3\.org/2000/svg)")
+
+
+@unittest.skipUnless(HAS_LOAD, NO_LOAD)
+class Recorder(Case):
+    def test_the_table_and_the_picture_tell_what_was_seen(self):
+        with showcase() as server, tempfile.TemporaryDirectory() as folder:
+            picture = pathlib.Path(folder) / "demo.svg"
+            command = [sys.executable, "-B", str(SOURCES / "demo_record.py"), "--address", server.address]
+            done = subprocess.run([*command, "--svg", str(picture)], capture_output=True, text=True,
+                                  timeout=STORY_PATIENCE, check=False)
+            self.assertIn(done.returncode, (0, 1), done.stderr)  # 1: a machine too busy for the story, and it says so
+            self.assertEqual(done.returncode, int("NOT AS PROMISED" in done.stdout), done.stdout)
+            rows = re.findall(r"^ +(\S+) x, ([\d,]+)/s +([\d,]+)/s .* ([\d,]+) +([\d,]+)/s .* ([\d,]+)$", done.stdout, re.M)
+            self.assertEqual([row[:2] for row in rows], [("0.7", "560"), ("3", "2,400"), ("0.7", "560")], done.stdout)
+            left, right = (int(rows[1][place].replace(",", "")) for place in (3, 5))
+            self.assertGreater(left, 10 * right)
+            drawing = xml.etree.ElementTree.parse(picture).getroot()
+            lines = [one.get("d") for one in drawing.iter() if one.tag.endswith("path")]
+            self.assertEqual(len(lines), 4)
+            self.assertTrue(all(line.count("L") > 60 for line in lines), lines)
+            texts = " ".join(one.text or "" for one in drawing.iter())
+            self.assertIn("demo_record.py --svg", texts)
+            self.assertIn("Linux", texts)
+
+    def test_it_says_what_it_was_not_given(self):
+        with Running("sluice-showcase", "--quiet", "--listen", "127.0.0.1:0") as server:
+            for arguments, reason in ((["--table", "--address", server.address], "--demo"),
+                                      (["--table", "--server", "/nonexistent"], "/nonexistent"),
+                                      ([], "--svg")):
+                done = subprocess.run([sys.executable, "-B", str(SOURCES / "demo_record.py"), *arguments],
+                                      capture_output=True, text=True, timeout=PATIENCE, check=False)
+                self.assertGreater(done.returncode, 0)
+                self.assertIn(reason, done.stderr)
+                self.assertNotIn("Traceback", done.stderr)
 
 
 class Beside(Case):
