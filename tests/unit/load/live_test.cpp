@@ -91,9 +91,7 @@ TEST_F(Live, WindowsAreHandedOverWholeAndInOrder) {
     EXPECT_EQ(index, expected++);
     planned += window.planned;
     ok += window.outcomes[static_cast<std::size_t>(Outcome::ok)];
-    if (index < 20) {
-      EXPECT_NEAR(static_cast<double>(window.planned), 100, 1) << index;
-    }
+    if (index < 20) { EXPECT_NEAR(static_cast<double>(window.planned), 100, 1) << index; }
   });
   EXPECT_GE(expected, 20u);
   EXPECT_EQ(planned, result.total.planned);
@@ -180,9 +178,7 @@ TEST(LiveRun, IsSteeredWatchedAndEndedByItsCaller) {
   unsigned asked = 0;
   load.steer = [&](std::span<Course> courses) {
     ASSERT_EQ(courses.size(), 1u);
-    if (asked++ == 0) {
-      EXPECT_EQ(courses[0].rate_per_s, 1);
-    }
+    if (asked++ == 0) { EXPECT_EQ(courses[0].rate_per_s, 1); }
     courses[0].rate_per_s = 2000;
   };
   load.on_window = [&](const Window& window) {
