@@ -48,7 +48,8 @@ class Orders {
     if (!(in >> rate >> patience_ms >> retries >> slow) || !(rate >= 0) || !(slow >= 0) || rate > 1e6) return false;
     const std::lock_guard lock{mutex_};
     usual_ = {.rate_per_s = rate, .give_up_after = std::chrono::milliseconds{patience_ms}, .retries = retries};
-    slow_.rate_per_s = slow;
+    // Patient while they are there; those of before are gone at once.
+    slow_ = {.rate_per_s = slow, .give_up_after = slow > 0 ? 0ms : 1ms, .retries = 0};
     return true;
   }
   void apply(std::span<bench::Course> courses) const {
@@ -119,11 +120,10 @@ bench::Load load_on(const std::string& address, unsigned connections) {
   bench::Load load{
       .url = "http://" + address + "/query", .name = "demo", .background = 1, .duration = 24h, .grace = 0s};
   load.window = window;
-  bench::Clients usual{.name = "usual", .connections = connections, .rate_per_s = 1};
-  usual.behaviour.give_up_unsent = true;
-  usual.behaviour.give_up_resets = true;
+  const bench::Behaviour leaving{.give_up_unsent = true, .give_up_resets = true};
+  bench::Clients usual{.name = "usual", .connections = connections, .rate_per_s = 1, .behaviour = leaving};
   usual.behaviour.retry_backoff = 5ms;  // at once, as good as
-  bench::Clients slow{.name = "slow readers", .connections = slow_connections, .rate_per_s = 1};
+  bench::Clients slow{.name = "slow readers", .connections = slow_connections, .rate_per_s = 1, .behaviour = leaving};
   slow.behaviour.read_bytes_per_s = slow_bytes_per_s;
   slow.requests = {{.target = "/query?large=true"}};
   load.clients = {usual, slow};
