@@ -18,8 +18,9 @@ let touched = -Infinity;  // when a control was last used: until the server has 
 // ---- words and numbers
 
 const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const whole = (number) => grouped.format(number);
-const time = (ms) => ms < 1000 ? whole(ms) + " ms" : (ms / 1000).toFixed(ms < 10000 ? 1 : 0) + " s";
+const time = (ms) => ms < 1000 ? whole(ms) + " ms" : tenths.format(ms / 1000) + " s";
 const seconds = (s) => s < 1.5 ? "a second" : s < 90 ? whole(s) + " s" : whole(s / 60) + " minutes";
 const mean = (of) => (list) => list.length ? list.reduce((sum, item) => sum + of(item), 0) / list.length : 0;
 
@@ -79,7 +80,7 @@ function right_words(now) {
 const numbers = [
   ["good", "answered in time a second", (now) => whole(now.good), (now) => `of ${whole(now.offered)}`,
     (now) => now.good < 0.5 * Math.min(now.offered, facts.capacity_per_s)],
-  ["p99", "99 % of answers came within", (now) => latency(now, now.p99), () => "", (now) => now.asked && !(now.p99 <= facts.in_time_ms)],
+  ["p99", "99 % of answers came within", (now) => latency(now, now.p99), () => "", (now) => now.asked && (now.p99 === null || now.p99 > facts.in_time_ms)],
   ["waiting", "waiting in its queue", (now) => whole(now.waiting), () => "", (now) => now.waiting > facts.capacity_per_s],
   ["zombies", "zombies, of 16 queries", (now) => whole(now.zombies), () => "", (now) => now.zombies > 0],
 ];
@@ -109,10 +110,10 @@ const svg = (name, attributes = {}, text) => {
   return element;
 };
 
-/** The least of 1, 2, 5 times a power of ten that is not below `value`. */
+/** The least of 1, 2, 3, 5 times a power of ten that is not below `value`. */
 function round_up(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((digit) => digit * power).find((step) => step >= value);
+  return [1, 2, 3, 5, 10].map((digit) => digit * power).find((step) => step >= value);
 }
 const short = (value) => value >= 1000 ? value / 1000 + "k" : String(value);
 const highest = (list) => samples.reduce((most, sample) => Math.max(most, ...sides.flatMap((side) => list(sample[side]))), 0);
@@ -121,11 +122,11 @@ const shown_latency = (sample, ms, one) => ms !== null ? ms : one.asked ? sample
 
 const charts = [
   { id: "good", title: "Answered in time, per second",
-    scale: () => linear(1000), marks: () => [facts.capacity_per_s],
+    scale: () => linear(1000), marks: () => [[facts.capacity_per_s, "capacity"]],
     lines: [["offered", "asked for", (one, sample) => sample.offered], ["own", "answered in time", (one) => one.good]] },
   { id: "latency", title: "Latency",
     scale: () => ({ at: (ms) => Math.min(1, Math.max(0, Math.log10(Math.max(ms, 1) / 10) / 3)), grid: [10, 100, 1000, 10000], label: time }),
-    marks: () => [facts.in_time_ms],
+    marks: () => [[facts.in_time_ms, "in time"]],
     lines: [["own-soft", "half within", (one, sample) => shown_latency(sample, one.p50_ms, one)],
       ["own", "99 % within", (one, sample) => shown_latency(sample, one.p99_ms, one)]] },
   { id: "waiting", title: "Waiting in the queue",
@@ -164,7 +165,9 @@ function draw(chart, side, scale) {
     parts.push(rule(value, "grid"));
     parts.push(svg("text", { x: box.x - 6, y: level(value) + 4, "text-anchor": "end" }, scale.label(value)));
   }
-  for (const value of chart.marks()) parts.push(rule(value, "mark"));
+  for (const [value, name] of chart.marks()) {
+    parts.push(rule(value, "mark"), svg("text", { x: box.x + 4, y: level(value) - 4 }, name));
+  }
   const minute = (kept * facts.window_ms) / 1000;
   parts.push(svg("text", { x: box.x, y: height - 2 }, `${minute} s ago`));
   parts.push(svg("text", { x: box.x + box.width, y: height - 2, "text-anchor": "end" }, "now"));
@@ -238,10 +241,12 @@ function show_factor(factor) {
   find("factor").setAttribute("aria-valuetext", text);
 }
 
+// For ears: when the words change, not with every figure in them, and never more often than every five seconds.
 let spoken = "", spoken_at = -Infinity;
 function speak(text) {
-  if (text === spoken || performance.now() - spoken_at < 5000) return;
-  spoken = text;
+  const words = text.replace(/[\d.,]+/g, "");
+  if (words === spoken || performance.now() - spoken_at < 5000) return;
+  spoken = words;
   spoken_at = performance.now();
   find("summary").textContent = text;
 }
