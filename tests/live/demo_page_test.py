@@ -7,6 +7,8 @@ import json
 import os
 import pathlib
 import re
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -141,18 +143,55 @@ class Beside(Case):
     def test_the_load_ends_with_the_server(self):
         for how in ("end", "kill"):
             with self.subTest(how=how), showcase() as server:
-                pid = server.process.pid
-                children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-                self.assertEqual(len(children), 1)
+                load = load_of(server)
                 if how == "end":
                     self.assertEqual(server.end(), 0)
                 else:
                     server.process.kill()
                     server.wait()
                 end = time.monotonic() + PATIENCE
-                while is_load(children[0]):
+                while is_load(load):
                     self.assertLess(time.monotonic(), end, "the load goes on alone")
                     time.sleep(0.05)
+
+
+    @unittest.skipUnless(HAS_LOAD, NO_LOAD)
+    def test_a_load_that_has_ended_is_told(self):
+        with showcase() as server:
+            os.kill(load_of(server), signal.SIGKILL)
+            end = time.monotonic() + PATIENCE
+            while not server.get("/demo/state").json()["load_ended"]:
+                self.assertLess(time.monotonic(), end, "nobody has noticed")
+                time.sleep(0.05)
+            self.assertEqual(server.ask("POST", "/demo/set", '{"factor":3}', JSON).status, 204)
+            self.assertEqual(server.end(), 0)
+
+    @unittest.skipUnless(HAS_LOAD, NO_LOAD)
+    def test_the_load_goes_to_this_machine_only(self):
+        for arguments in ([], ["127.0.0.1:1", "127.0.0.1:2"], ["127.0.0.1:1", "192.0.2.1:80", "10"],
+                          ["127.0.0.1:1", "127.0.0.1:2", "0"], ["127.0.0.1:1", "127.0.0.1:2", "10x"]):
+            done = subprocess.run([EXAMPLES / "demo_load", *arguments], capture_output=True, text=True, timeout=PATIENCE,
+                                  check=False, stdin=subprocess.DEVNULL)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn("usage: demo_load 127.0.0.1:PORT", done.stderr)
+
+    def test_a_taken_port_is_one_sentence_here_too(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+            done = subprocess.run([EXAMPLES / "sluice-showcase", "--demo", "--listen", address], capture_output=True, text=True,
+                                  timeout=PATIENCE, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertIn("in use" if HAS_LOAD else "demo_load", done.stderr)
+
+
+def load_of(server):
+    """The id of its child."""
+    pid = server.process.pid
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    if len(children) != 1:
+        raise AssertionError(f"{len(children)} children")
+    return int(children[0])
 
 
 def is_load(pid):
