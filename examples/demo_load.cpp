@@ -63,8 +63,8 @@ class Orders {
   bench::Course usual_{}, slow_{};  // nothing, until something was said
 };
 
-/// The time in microseconds that `quantile` of those who were answered with a 2xx or left without one did not exceed; 0:
-/// they left. Refusals are no part of it: a quick no must not improve it.
+/// The time in microseconds that `quantile` of those who had a 2xx or left without one did not exceed; 0: they left.
+/// Refusals are no part of it: a quick no must not improve it.
 std::uint64_t quantile_us(const bench::Window& seen, std::uint64_t gave_up, double quantile) {
   const auto answered = static_cast<double>(seen.ok.count());
   const double of_answered = answered > 0 ? quantile * (answered + static_cast<double>(gave_up)) / answered : 2;

@@ -149,7 +149,8 @@ STYLE = """
 .line { fill: none; stroke-width: 2.25; stroke-linejoin: round; } .left { stroke: #b3471d; } .right { stroke: #0f6cad; }
 @media (prefers-color-scheme: dark) {
   .paper { fill: #161e26; stroke: #2b3945; } text { fill: #e3eaf0; } .soft { fill: #9aabba; } .grid { stroke: #2b3945; }
-  .mark { stroke: #9aabba; } .stretch { fill: #f0916a; opacity: 0.1; } .left { stroke: #f0916a; } .right { stroke: #6db7f2; }
+  .mark { stroke: #9aabba; } .stretch { fill: #f0916a; opacity: 0.1; }
+  .left { stroke: #f0916a; } .right { stroke: #6db7f2; }
 }
 """
 WIDTH, LEFT, RIGHT, HEIGHT = 820, 62, 800, 150  # of the picture, and of one chart
@@ -218,13 +219,13 @@ def picture(facts, story, played, below):
     for level, label in ((y(facts["capacity_per_s"]), "capacity"), (late(facts["in_time_ms"]), "in time")):
         parts.append(f'<line class="mark" x1="{LEFT}" x2="{RIGHT}" y1="{level:.1f}" y2="{level:.1f}"/>')
         parts.append(f'<text class="soft" x="{RIGHT - 4}" y="{level - 5:.1f}" text-anchor="end">{label}</text>')
-    for second_mark in range(0, int(total_s) + 1, 5):
-        parts.append(f'<text class="soft" x="{x(second_mark):.1f}" y="{bottom + 18}" text-anchor="middle">{second_mark} s</text>')
+    for at in range(0, int(total_s) + 1, 5):
+        parts.append(f'<text class="soft" x="{x(at):.1f}" y="{bottom + 18}" text-anchor="middle">{at} s</text>')
     for line, text in enumerate(below):
         parts.append(f'<text class="soft" x="{LEFT}" y="{bottom + 42 + 17 * line}">{escaped(text)}</text>')
-    label = ("Line charts. At 0.7 times the capacity both sides answer everybody in time. At three times the capacity the "
-             "unbounded queue answers nobody in time while sluice goes on at its capacity; when the load is back, sluice "
-             "is back at once and the unbounded queue is not.")
+    label = ("Line charts. At 0.7 times the capacity both sides answer everybody in time. At three times the capacity "
+             "the unbounded queue answers nobody in time while sluice goes on at its capacity; when the load is back, "
+             "sluice is back at once and the unbounded queue is not.")
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 72}" width="{WIDTH}" '
             f'height="{bottom + 72}" role="img" aria-label="{label}">\n<style>{STYLE}</style>\n'
             + "\n".join(parts + goods + waits) + "\n</svg>\n")
@@ -246,8 +247,8 @@ class Showcase:
     """One of our own, from its start to its end."""
 
     def __init__(self, program):
-        self.process = subprocess.Popen([program, "--demo", "--quiet", "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE,
-                                        text=True)
+        self.process = subprocess.Popen([program, "--demo", "--quiet", "--listen", "127.0.0.1:0"],
+                                        stderr=subprocess.PIPE, text=True)
         line = self.process.stderr.readline()
         if not line.startswith("listening on "):
             self.process.wait()
@@ -284,7 +285,8 @@ def main():
     what.add_argument("--svg", metavar="FILE", help="write a picture")
     what.add_argument("--table", action="store_true", help="only print a table, of 14 seconds")
     parser.add_argument("--address", metavar="HOST:PORT", help="of a showcase that runs with --demo")
-    parser.add_argument("--server", default=str(ROOT / "build/release/examples/sluice-showcase"), help="the one to start else")
+    parser.add_argument("--server", default=str(ROOT / "build/release/examples/sluice-showcase"),
+                        help="the program to start otherwise; default: that of the preset release")
     options = parser.parse_args()
     try:
         if options.address:

@@ -1,5 +1,5 @@
-// demo_sides.hpp: the two servers of the demo, which run the same handler: the left one behind a NaivePool, the right one
-// behind sluice's defaults. Both listen on a port of the kernel's choice. Out: what each says of itself.
+// demo_sides.hpp: the two servers of the demo, which run the same handler: the left one behind a NaivePool, the right
+// one behind sluice's defaults. Both listen on a port of the kernel's choice. Out: what each says of itself.
 #pragma once
 
 #include <chrono>

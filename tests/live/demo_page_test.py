@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The split screen of sluice-showcase --demo: its endpoints over plain HTTP, and its page in a browser, where the slider
-and the switches are moved as a visitor would. Both sides are compared with each other and with what was before, never
+"""The split screen of sluice-showcase --demo: its endpoints over plain HTTP, and its page in a browser, where slider and
+switches are moved as a visitor would. Both sides are compared with each other and with what was before, never
 with a clock: a slow machine is slow on both. Needs chromium for the page; SLUICE_SHOTS keeps the pictures it takes."""
 import base64
 import json
@@ -17,7 +17,7 @@ import unittest
 import xml.etree.ElementTree
 
 import browser
-from examples_test import Case, EXAMPLES, PATIENCE, Running, SOURCES
+from examples_test import Case, EXAMPLES, PATIENCE, Running, SOURCES, program
 
 STORY_PATIENCE = 120  # seconds until a side has to have shown what it does
 HAS_LOAD = (EXAMPLES / "demo_load").is_file()
@@ -109,7 +109,8 @@ class Recorder(Case):
                                   timeout=STORY_PATIENCE, check=False)
             self.assertIn(done.returncode, (0, 1), done.stderr)  # 1: a machine too busy for the story, and it says so
             self.assertEqual(done.returncode, int("NOT AS PROMISED" in done.stdout), done.stdout)
-            rows = re.findall(r"^ +(\S+) x, ([\d,]+)/s +([\d,]+)/s .* ([\d,]+) +([\d,]+)/s .* ([\d,]+)$", done.stdout, re.M)
+            rows = re.findall(r"^ +(\S+) x, ([\d,]+)/s +([\d,]+)/s .* ([\d,]+) +([\d,]+)/s .* ([\d,]+)$",
+                              done.stdout, re.M)
             self.assertEqual([row[:2] for row in rows], [("0.7", "560"), ("3", "2,400"), ("0.7", "560")], done.stdout)
             left, right = (int(rows[1][place].replace(",", "")) for place in (3, 5))
             self.assertGreater(left, 10 * right)
@@ -170,16 +171,16 @@ class Beside(Case):
     def test_the_load_goes_to_this_machine_only(self):
         for arguments in ([], ["127.0.0.1:1", "127.0.0.1:2"], ["127.0.0.1:1", "192.0.2.1:80", "10"],
                           ["127.0.0.1:1", "127.0.0.1:2", "0"], ["127.0.0.1:1", "127.0.0.1:2", "10x"]):
-            done = subprocess.run([EXAMPLES / "demo_load", *arguments], capture_output=True, text=True, timeout=PATIENCE,
-                                  check=False, stdin=subprocess.DEVNULL)
+            done = subprocess.run([EXAMPLES / "demo_load", *arguments], capture_output=True, text=True,
+                                  timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertIn("usage: demo_load 127.0.0.1:PORT", done.stderr)
 
     def test_a_taken_port_is_one_sentence_here_too(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = "127.0.0.1:%d" % taken.getsockname()[1]
-            done = subprocess.run([EXAMPLES / "sluice-showcase", "--demo", "--listen", address], capture_output=True, text=True,
-                                  timeout=PATIENCE, check=False)
+            done = subprocess.run([program("sluice-showcase"), "--demo", "--listen", address], capture_output=True,
+                                  text=True, timeout=PATIENCE, check=False)
             self.assertEqual(done.returncode, 1)
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
             self.assertIn("in use" if HAS_LOAD else "demo_load", done.stderr)
@@ -265,8 +266,10 @@ class Page(Case):
                          mobile=width < 500)
             for scheme in ("light", "dark"):
                 self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-                self.browser.run("show(); await new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)));")
-                wide, high = self.browser.run("const all = document.documentElement; return [all.scrollWidth, all.scrollHeight];")
+                wide, high = self.browser.run("""
+                  show();
+                  await new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)));
+                  return [document.documentElement.scrollWidth, document.documentElement.scrollHeight];""")
                 self.assertLessEqual(wide, width)
                 shot = self.command("Page.captureScreenshot", format="png", captureBeyondViewport=True,
                                     clip={"x": 0, "y": 0, "width": width, "height": high, "scale": 1})
@@ -319,8 +322,8 @@ class Page(Case):
 
     def test_it_can_be_used_without_a_mouse_and_without_eyes(self):
         unnamed = self.browser.run("""
-          const controls = document.querySelectorAll("input, button, summary");
-          return [...controls].filter((one) => !(one.labels?.length || one.textContent.trim())).map((one) => one.id);""")
+          const controls = [...document.querySelectorAll("input, button, summary")];
+          return controls.filter((one) => !(one.labels?.length || one.textContent.trim())).map((one) => one.id);""")
         self.assertEqual(unnamed, [])
         self.assertEqual(self.browser.run("return [...document.querySelectorAll('svg.chart')]"
                                           ".filter((one) => !one.getAttribute('aria-label')).length;"), 0)
@@ -332,8 +335,9 @@ class Page(Case):
         self.browser.run("document.getElementById('retrying').focus();")
         self.press(" ", 32)
         self.until_set("retrying", True)
-        empty = self.browser.run("return [...document.querySelectorAll('#figures td')].filter((one) => !one.textContent).length;")
-        self.assertEqual(empty, 0)
+        figures = self.browser.run("return [...document.querySelectorAll('#figures td')].map((one) => one.textContent);")
+        self.assertGreater(len(figures), 20)
+        self.assertNotIn("", figures)
         spoken = self.browser.run("return document.getElementById('summary').textContent;")
         self.assertIn("sluice: ", spoken)
         self.assertEqual(self.browser.complaints(), [])
