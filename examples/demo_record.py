@@ -223,9 +223,10 @@ def picture(facts, story, played, below):
         parts.append(f'<text class="soft" x="{x(at):.1f}" y="{bottom + 18}" text-anchor="middle">{at} s</text>')
     for line, text in enumerate(below):
         parts.append(f'<text class="soft" x="{LEFT}" y="{bottom + 42 + 17 * line}">{escaped(text)}</text>')
-    label = ("Line charts. At 0.7 times the capacity both sides answer everybody in time. At three times the capacity "
-             "the unbounded queue answers nobody in time while sluice goes on at its capacity; when the load is back, "
-             "sluice is back at once and the unbounded queue is not.")
+    told = "; ".join(f"at {factor} times the capacity " + ", ".join(
+        f"{name} {second_half(stretch, side)[0]:.0f}" for side, name in SIDES.items())
+                     for (factor, _), stretch in zip(story, played))
+    label = f"Line charts over {total_s:.0f} seconds. Answered in time per second, in the second half of each stretch: {told}."
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 72}" width="{WIDTH}" '
             f'height="{bottom + 72}" role="img" aria-label="{label}">\n<style>{STYLE}</style>\n'
             + "\n".join(parts + goods + waits) + "\n</svg>\n")
