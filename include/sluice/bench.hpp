@@ -58,10 +58,10 @@ struct Behaviour {
   std::uint64_t write_bytes_per_s = 0;          // slow writers: per connection, head included
   Duration give_up_after{};                     // closes the connection when the answer has not come by then
   bool give_up_unsent = false;                  // as long waits what finds no connection, counted from its time
-  bool give_up_resets = false;  // by a reset: nobody can take it for a half-close, no port is left waiting
-  unsigned retries = 0;  // after 429, 503, 504, a broken connection or giving up
+  bool give_up_resets = false;                  // by a reset, which is no half-close and keeps no port in TIME_WAIT
+  unsigned retries = 0;                         // after 429, 503, 504, a broken connection or giving up
   Duration retry_backoff = std::chrono::milliseconds{100};  // doubled each time, plus up to as much at random
-  Duration deadline{};  // tells the server, in whole milliseconds, in `deadline_header`
+  Duration deadline{};                          // tells the server, in whole milliseconds, in `deadline_header`
   std::string deadline_header = "x-request-timeout-ms";
 };
 
@@ -89,15 +89,15 @@ struct Clients {
 
 /// How one planned request ended. Each has a histogram of its own: a fast refusal must not improve the others.
 enum class Outcome : std::uint8_t {
-  ok,  // 2xx, complete
-  limited,  // 429
-  shed,  // 503
-  timed_out,  // 504
-  other,  // any other status
-  broken,  // the connection ended or the answer was no HTTP before it was complete
+  ok,             // 2xx, complete
+  limited,        // 429
+  shed,           // 503
+  timed_out,      // 504
+  other,          // any other status
+  broken,         // the connection ended or the answer was no HTTP before it was complete
   connect_error,  // no connection could be made for it
-  gave_up,  // the client left, as Behaviour::give_up_after asked
-  unanswered,  // still waiting at the end; its latency is its age then: "at least this long"
+  gave_up,        // the client left, as Behaviour::give_up_after asked
+  unanswered,     // still waiting at the end; its latency is its age then: "at least this long"
 };
 inline constexpr std::size_t outcome_count = 9;
 /// "2xx", "429", "503", "504", "other", "broken", "connect_error", "gave_up", "unanswered".
@@ -144,10 +144,10 @@ struct Window {
   double at_s = 0;
   std::uint64_t planned = 0, sent = 0;
   std::array<std::uint64_t, outcome_count> outcomes{};  // by Outcome
-  double p50_us = 0, p99_us = 0, max_us = 0;  // latency of the 2xx that came in it
-  Latency ok{};  // the same as a whole, 1 % exact
-  std::uint64_t outstanding = 0;  // at its end: sent and unanswered
-  std::uint64_t waiting = 0;  // at its end: due, without a free connection
+  double p50_us = 0, p99_us = 0, max_us = 0;             // latency of the 2xx that came in it
+  Latency ok{};                                          // the same as a whole, 1 % exact
+  std::uint64_t outstanding = 0;                         // at its end: sent and unanswered
+  std::uint64_t waiting = 0;                             // at its end: due, without a free connection
 };
 
 /// A lane of the server (GET /counters) at one moment.
@@ -169,14 +169,14 @@ struct ServerSample {
 struct ClientsResult {
   std::string name{};
   std::uint64_t planned = 0;  // requests whose time came in the measured part; every one has exactly one outcome
-  std::uint64_t sent = 0;  // requests written to a connection, retries included
-  std::uint64_t unsent = 0;  // planned and never written; counted in unanswered, gave_up or connect_error
+  std::uint64_t sent = 0;     // requests written to a connection, retries included
+  std::uint64_t unsent = 0;   // planned and never written; counted in unanswered, gave_up or connect_error
   std::uint64_t retried = 0;
   std::array<ClassResult, outcome_count> classes{};  // by Outcome
-  Latency all{};  // every planned request; unanswered ones with their age
-  Latency connect{};  // TCP connects that succeeded
+  Latency all{};              // every planned request; unanswered ones with their age
+  Latency connect{};          // TCP connects that succeeded
   Latency connection_wait{};  // from the planned time until a connection was free
-  Latency send_lag{};  // what the generator itself added: due and connection free, until written
+  Latency send_lag{};         // what the generator itself added: due and connection free, until written
   std::uint64_t connects = 0, connect_failures = 0;
   std::uint64_t bytes_sent = 0, bytes_received = 0;
 
@@ -186,7 +186,7 @@ struct ClientsResult {
 /// What the generator knows of itself; it decides whether the run counts.
 struct Generator {
   unsigned threads = 1;
-  double cpu_ratio = 0;  // of its threads' time, spinning included
+  double cpu_ratio = 0;   // of its threads' time, spinning included
   double busy_ratio = 0;  // of its threads' time, in turns that did something
   double cpu_us_per_request = 0;
   double steal_ratio = 0;  // of the machine's time, taken by the hypervisor
@@ -199,7 +199,7 @@ struct Shape {
   enum class Kind : std::uint8_t { unknown, well_behaved, wall, on_fire };
   Kind kind = Kind::unknown;
   double wall_quantile = 0;  // where latency turns exponential; 0 if it does not
-  double wall_us = 0;  // how high it is there
+  double wall_us = 0;        // how high it is there
 };
 /// "unknown", "well-behaved", "wall", "on fire".
 std::string_view name(Shape::Kind kind) noexcept;
@@ -209,21 +209,21 @@ struct RunResult {
   std::string name{};
   std::string target{};
   std::string started_at{};  // UTC, ISO 8601
-  double duration_s = 0;  // of the measured part
-  double offered_rps = 0;  // planned per second
-  double answered_rps = 0;  // answers of any status within the measured part, per second
-  double goodput_rps = 0;  // 2xx within the measured part, per second
+  double duration_s = 0;     // of the measured part
+  double offered_rps = 0;    // planned per second
+  double answered_rps = 0;   // answers of any status within the measured part, per second
+  double goodput_rps = 0;    // 2xx within the measured part, per second
   double window_s = 1;
   std::vector<ClientsResult> clients{};  // one per Load::clients
-  ClientsResult total{};  // of those whose rate or loop is the measurement: Load::clients[0] ...
+  ClientsResult total{};                 // of those whose rate or loop is the measurement: Load::clients[0] ...
   std::vector<Window> windows{};
   std::vector<Stretch> silences{};  // requests were waiting and not one answer came
   std::vector<ServerSample> server{};
   Generator generator{};
   Shape shape{};
-  std::vector<std::string> invalid{};  // why the run does not count; empty: it does
+  std::vector<std::string> invalid{};   // why the run does not count; empty: it does
   std::vector<std::string> warnings{};
-  std::vector<std::string> covers{};  // "large-payload", "slow-client", "failing", "overloaded"
+  std::vector<std::string> covers{};    // "large-payload", "slow-client", "failing", "overloaded"
 
   bool valid() const noexcept { return invalid.empty(); }
   /// Share of the planned requests that did not end in a 2xx.
@@ -248,19 +248,19 @@ struct Load {
   std::string url{};  // http://HOST[:PORT][/PATH] or unix:PATH[:/PATH]
   std::string name{};
   std::vector<Clients> clients{Clients{}};  // the first ones are the measurement; `background` ones only disturb it
-  unsigned background = 0;  // how many of `clients`, from the end, do not count in RunResult::total
+  unsigned background = 0;                  // how many of `clients`, from the end, do not count in RunResult::total
   unsigned threads = 1;
-  Duration warmup{};  // same load, before the measured part
+  Duration warmup{};                        // same load, before the measured part
   Duration duration = std::chrono::seconds{10};
-  Duration grace = std::chrono::seconds{5};  // for answers after the last request
+  Duration grace = std::chrono::seconds{5};            // for answers after the last request
   Duration connect_timeout = std::chrono::seconds{5};  // of the first connections; then the run fails or warns
   std::vector<std::string> sources{};  // local IP addresses, taken in turn; for more than 28,000 connections to a port
   std::uint64_t seed = 1;
   std::function<void(const Progress&)> on_progress{};  // about ten times a second, on the caller's thread
   std::function<std::optional<ServerSample>()> watch_server{};  // once a second, on the caller's thread
   std::function<bool()> interrupted{};  // asked about ten times a second; true ends the run
-  Duration
-      window{};  // of the time axis; 0: 100 ms for less than five seconds, else a second or a 600th of the duration
+  /// Of the time axis. 0: 100 ms for a run of less than five seconds, else a second or, of a longer one, a 600th of it.
+  Duration window{};
   /// Each window once it is over, on the caller's thread, so that a run of any length can be watched in little memory;
   /// RunResult::windows stays empty then. What was planned for a window that is over already counts in the present one.
   std::function<void(const Window&)> on_window{};
