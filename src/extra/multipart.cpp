@@ -121,7 +121,7 @@ MultipartParser::Step MultipartParser::finish() noexcept {
   return state_ == State::failed ? Step{.kind = Kind::error} : fail(MultipartFault::truncated);
 }
 
-Problem MultipartParser::problem() const { return detail::to_problem(fault_); }
+Problem MultipartParser::problem() const { return detail::multipart_problem(fault_); }
 
 /// One step; need_more if it made no event.
 MultipartParser::Step MultipartParser::advance(std::string_view in) {

@@ -102,7 +102,7 @@ std::expected<MultipartHead, MultipartFault> read_part_head(std::string_view blo
   return head;
 }
 
-Problem to_problem(MultipartFault fault) {
+Problem multipart_problem(MultipartFault fault) {
   const auto malformed = [](const char* detail) { return Problem{400, {}, detail}; };
   const auto too_large = [](const char* detail) { return Problem{413, {}, detail}; };
   switch (fault) {

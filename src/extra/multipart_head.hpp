@@ -36,6 +36,6 @@ enum class MultipartFault : std::uint8_t {
 /// Reads a header block without its empty line.
 std::expected<MultipartHead, MultipartFault> read_part_head(std::string_view block, const MultipartLimits& limits);
 
-Problem to_problem(MultipartFault fault);
+Problem multipart_problem(MultipartFault fault);
 
 }  // namespace sluice::detail

@@ -72,7 +72,8 @@ class VectorsServed : public ::testing::TestWithParam<bool> {
 
     // Who says that nothing follows, and sends more, which comes when the answer is out, may find the connection gone and
     // the answer with it. Nothing of what was sent then is ever served.
-    if (vector.wanted == "ok closed" && client.saw_reset()) {
+    const bool once = vector.wanted.find(' ') == vector.wanted.rfind(' ') && vector.wanted.ends_with(" closed");
+    if (once && vector.wanted.starts_with("ok") && client.saw_reset()) {
       ASSERT_EQ(served, 1);
       client.close();
       return;
