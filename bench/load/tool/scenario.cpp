@@ -100,6 +100,15 @@ void read_duration(const Value& value, Duration& out) {
   out = *duration;
 }
 
+/// Of the time axis: as narrow as that of a short run, so that a long one fits into memory too.
+void read_window(const Value& value, Duration& out) {
+  constexpr Duration window_min = std::chrono::milliseconds{100};
+  Duration window{};
+  read_duration(value, window);
+  if (window < window_min) return value.fail("must be 100ms or more");
+  out = window;
+}
+
 void read_rate(const Value& value, double& out) {
   if (value.json.is_null()) {
     out = 0;
@@ -313,6 +322,7 @@ Load read_load(const Value& value) {
                          {"duration", [&](const Value& it) { read_duration(it, load.duration); }},
                          {"warmup", [&](const Value& it) { read_duration(it, load.warmup); }},
                          {"grace", [&](const Value& it) { read_duration(it, load.grace); }},
+                         {"window", [&](const Value& it) { read_window(it, load.window); }},
                          {"connect_timeout", [&](const Value& it) { read_duration(it, load.connect_timeout); }},
                          {"sources", [&](const Value& it) { read_texts(it, load.sources); }},
                          {"seed", [&](const Value& it) { read_count(it, load.seed, {}); }},

@@ -409,8 +409,9 @@ class Lab:
     def __init__(self, options, pinning, scale):
         self.options, self.pinning, self.scale, self.out = options, pinning, scale, options.out
         hint = "Build the preset release, or name it with --{}."
-        self.programs = {"showcase": program(options.showcase, hint.format("showcase")),
-                         "overload": program(options.server, hint.format("server"))}
+        self.programs = {"overload": program(options.server, hint.format("server"))}
+        if hasattr(options, "showcase"):  # not every script needs it
+            self.programs["showcase"] = program(options.showcase, hint.format("showcase"))
         self.load_program = program(options.load, hint.format("load"))
         if pinning.generator is not None:  # what is done here must not take time of the server's processor
             os.sched_setaffinity(0, {pinning.generator})

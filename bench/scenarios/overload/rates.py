@@ -161,8 +161,9 @@ class Stall:
     """Makes the server slow at one moment of a load and quick again at another. What sluice-load says first of its own
     clock sets the two."""
 
-    def __init__(self, server, from_s, to_s):
-        self.ask, self.moments = Ask(server.address), ((from_s, 20), (to_s, 1))
+    def __init__(self, server, from_s, to_s, *, switch="factor", factor=20):
+        self.ask, self.moments = Ask(server.address), ((from_s, factor), (to_s, 1))
+        self.switch = switch  # /factor or /pace
         self.ended_s = None
         self.thread = None
 
@@ -175,7 +176,7 @@ class Stall:
         with contextlib.suppress(Failure):  # ended_s stays None then
             for moment_s, factor in self.moments:
                 time.sleep(max(0.0, began + moment_s - time.monotonic()))
-                self.ask.request("POST", f"/factor?of={factor}")
+                self.ask.request("POST", f"/{self.switch}?of={factor}")
             self.ended_s = time.monotonic() - began
         self.ask.close()
 

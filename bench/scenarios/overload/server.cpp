@@ -4,6 +4,7 @@
 //   overload-server --listen 127.0.0.1:8080 --loops 1
 //   curl 127.0.0.1:8080/work                       20 ms on the pool; 16 permits make that 800 a second
 //   curl -X POST '127.0.0.1:8080/factor?of=20'     from now on 400 ms
+//   curl -X POST '127.0.0.1:8080/pace?of=0'        /paced stands still, what has begun there as well
 #include <CLI/CLI.hpp>
 #include <array>
 #include <atomic>
@@ -66,9 +67,39 @@ class Wall {
   bool open_ = false;
 };
 
+/// How fast work gets on. A change holds for what has begun as well.
+class Pace {
+ public:
+  /// Returns when so much is done, or after a minute in which nothing was.
+  void work(std::chrono::nanoseconds needs) {
+    std::unique_lock lock{mutex_};
+    while (needs > 0ns) {
+      const std::uint32_t factor = factor_;
+      const auto began = std::chrono::steady_clock::now();
+      const bool changed =
+          changed_.wait_for(lock, factor == 0 ? stillness_max : needs * factor, [&] { return factor_ != factor; });
+      if (!changed) return;
+      if (factor != 0) needs -= (std::chrono::steady_clock::now() - began) / factor;
+    }
+  }
+  /// From now on everything takes so many times as long; 0: nothing gets on.
+  void slow_down(std::uint32_t factor) {
+    const std::lock_guard lock{mutex_};
+    factor_ = factor;
+    changed_.notify_all();
+  }
+
+ private:
+  static constexpr std::chrono::nanoseconds stillness_max = 60s;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint32_t factor_ = 1;
+};
+
 /// What handlers share and count. Outlives the server.
 struct Parts {
   Wall wall;
+  Pace pace;
   std::array<Later, 2> later{Later{later_max}, Later{later_max}};  // two threads, so that answers race each other too
   std::atomic<std::uint32_t> factor{1};  // by which /work takes longer
   std::atomic<std::uint64_t> queue_entered{0};  // handlers of /queue
@@ -134,6 +165,13 @@ void add_control_routes(Router& app, Parts& parts) {
       },
       exempt);
   app.post(
+      "/pace",
+      [&parts](const Request& request) {
+        parts.pace.slow_down(std::min<std::uint32_t>(request.query<std::uint32_t>("of"), 1000));
+        return sluice::empty(204);
+      },
+      exempt);
+  app.post(
       "/release",
       [&parts](const Request&) {
         parts.wall.release();
@@ -176,6 +214,12 @@ void add_working_routes(Router& app, Parts& parts) {
     app.get(std::string{"/shared/"} + name, sluice::blocking(rest),
             {.budget = budget, .criticality = criticality, .lane = "shared"});
   }
+  app.lane("paced", {.in_flight_max = 16});
+  app.get("/paced", sluice::blocking([&parts](const Request& request) {
+            parts.pace.work(milliseconds_of(request, 20));
+            return sluice::text("done\n");
+          }),
+          {.budget = budget, .lane = "paced"});
   app.lane("fair", {.in_flight_max = 16, .client_share = 0.25});
   app.get("/fair", sluice::blocking(rest), {.budget = budget, .lane = "fair"});
   for (const std::string name : {"a", "b", "c", "d"}) {
@@ -250,6 +294,7 @@ int serve(const Flags& flags) {
   for (const std::string& address : server.addresses()) std::fprintf(stderr, "listening on %s\n", address.c_str());
   server.wait();
   parts.wall.open();  // or the server would wait for them
+  parts.pace.slow_down(1);
   return 0;
 }
 

@@ -62,7 +62,7 @@ TEST(Scenario, HasTheDefaultsOfALoadWhereItSaysNothing) {
 
 TEST(Scenario, SetsEverythingOfALoad) {
   const auto load = parse_scenario(R"({"name":"mixed","url":"http://127.0.0.1:8080/a","threads":2,"duration":"60s",
-      "warmup":"2s","grace":"1s","connect_timeout":"300ms","seed":7,"sources":["127.0.0.2","127.0.0.3"]})",
+      "warmup":"2s","grace":"1s","window":"100ms","connect_timeout":"300ms","seed":7,"sources":["127.0.0.2","127.0.0.3"]})",
                                    {});
   ASSERT_TRUE(load) << load.error();
   EXPECT_EQ(load->name, "mixed");
@@ -71,6 +71,7 @@ TEST(Scenario, SetsEverythingOfALoad) {
   EXPECT_EQ(load->duration, seconds{60});
   EXPECT_EQ(load->warmup, seconds{2});
   EXPECT_EQ(load->grace, seconds{1});
+  EXPECT_EQ(load->window, milliseconds{100});
   EXPECT_EQ(load->connect_timeout, milliseconds{300});
   EXPECT_EQ(load->seed, 7U);
   EXPECT_THAT(load->sources, ElementsAre("127.0.0.2", "127.0.0.3"));
