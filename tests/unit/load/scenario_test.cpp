@@ -196,6 +196,7 @@ TEST(Scenario, RefusesWhatHasTheWrongType) {
 
 TEST(Scenario, RefusesWhatIsOutOfRange) {
   EXPECT_THAT(problem_of(R"({"threads":0})"), StartsWith("threads: "));
+  EXPECT_EQ(problem_of(R"({"window":"99ms"})"), "window: must be 100ms or more");
   EXPECT_THAT(problem_of(R"({"duration":"soon"})"), StartsWith("duration: "));
   EXPECT_THAT(problem_of_client(R"("connections":0)"), StartsWith("clients[0].connections: "));
   EXPECT_THAT(problem_of_client(R"("pipeline":65)"), StartsWith("clients[0].pipeline: "));

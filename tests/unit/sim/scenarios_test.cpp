@@ -56,7 +56,7 @@ TEST(SimScenarios, EachFileSaysWhatItAsks) {
     EXPECT_TRUE(study.balanced()) << entry.path();
     ++files;
   }
-  EXPECT_EQ(files, 7);
+  EXPECT_EQ(files, 9);
 }
 
 TEST(SimScenarios, SteadyLoadIsServedToTheLastCall) {
@@ -123,6 +123,24 @@ TEST(SimScenarios, ADeployIsNotNoticedByClientsThatTryAgain) {
   EXPECT_TRUE(lanes.events[0].recovered_s.has_value());
   EXPECT_EQ(lanes.total.counts.failed, 0u) << "nobody loses a connection";
   EXPECT_GT(lanes.total.counts.refusals[static_cast<std::size_t>(ShedReason::draining)], 0u);
+}
+
+TEST(SimScenarios, SlowQueriesFillThePoolsShortLineAndItIsEmptyWhenTheyEnd) {
+  const Pair pair = play_both("sqlite_pool", {{"events.0.at_s", 4}, {"events.0.for_s", 5}, {"duration_s", 16}});
+  ASSERT_TRUE(pair.sluice().events.at(0).recovered_s.has_value());
+  EXPECT_LE(*pair.sluice().events.at(0).recovered_s, 1.0);
+  EXPECT_FALSE(pair.naive().events.at(0).recovered_s.has_value()) << "its line is seconds long by then";
+  EXPECT_GE(good(pair.sluice().routes.at(1).counts), 0.99) << "/version asks no database";
+  EXPECT_GE(good(pair.sluice().total.counts), good(pair.naive().total.counts) + 0.2);
+}
+
+TEST(SimScenarios, ASlowUpstreamIsNoticedByItsOwnRouteAndForgottenWhenItIsQuick) {
+  const Pair pair = play_both("slow_upstream", {{"events.0.at_s", 4}, {"events.0.for_s", 5}, {"duration_s", 16}});
+  EXPECT_GE(good(pair.sluice().routes.at(1).counts), 0.99) << "/statistics asks nobody";
+  ASSERT_TRUE(pair.sluice().events.at(0).recovered_s.has_value());
+  EXPECT_LE(*pair.sluice().events.at(0).recovered_s, 1.0);
+  EXPECT_FALSE(pair.naive().events.at(0).recovered_s.has_value());
+  EXPECT_GE(good(pair.sluice().routes.at(0).counts), good(pair.naive().routes.at(0).counts) + 0.2);
 }
 
 TEST(SimScenarios, TheSameFileGivesTheSameBytes) {
