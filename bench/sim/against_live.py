@@ -74,7 +74,11 @@ def stretched(scenario, factor):
                        *((event, ("at_s", "for_s")) for event in scenario.get("events", []))]:
         for key in keys:
             if key in part:
-                part[key] = round(part[key] * factor, 1)
+                part[key] = max(0.1, round(part[key] * factor, 1))
+    arrivals = scenario["arrivals"]
+    if "on_s" in arrivals:  # whole bursts, however they were rounded
+        period = arrivals["on_s"] + arrivals["off_s"]
+        scenario["duration_s"] = round(period * max(1, round(scenario["duration_s"] / period)), 1)
     return scenario
 
 
