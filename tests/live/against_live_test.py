@@ -106,6 +106,26 @@ class Files(unittest.TestCase):
                 self.assertEqual(half and [2 * moment for moment in half], whole and list(whole))
 
 
+class Page(unittest.TestCase):
+    def test_has_a_marked_place_whose_content_alone_is_replaced(self):
+        page = against_live.README
+        self.addCleanup(setattr, against_live, "README", page)
+        with tempfile.TemporaryDirectory() as folder:
+            against_live.README = pathlib.Path(folder) / "README.md"
+            for text in (page.read_text(encoding="utf-8"), "# page without marks\n"):
+                against_live.README.write_text(text, encoding="utf-8")
+                if against_live.MARKS[0] not in text:
+                    self.assertRaises(against_live.Failure, against_live.write_readme, "| new |")
+                    continue
+                for section in ("| old |", "| new |"):
+                    against_live.write_readme(section)
+                found = against_live.README.read_text(encoding="utf-8")
+                begin, end = against_live.MARKS
+                self.assertEqual(found.partition(begin)[0], text.partition(begin)[0])
+                self.assertEqual(found.partition(end)[2], text.partition(end)[2])
+                self.assertEqual(found.partition(begin)[2].partition(end)[0], "\n| new |\n")
+
+
 @unittest.skipIf(MISSING, f"not built: {', '.join(MISSING)}")
 class Run(unittest.TestCase):
     def test_a_short_one_writes_both_sides(self):
