@@ -168,6 +168,9 @@ class Request {
     return attempt<T>("query parameter", name, has_query(name), query(name));
   }
 
+  /// When it was complete, or its head if its body is streamed: what it waited for a permit comes after it. To the turn
+  /// of its loop.
+  std::chrono::steady_clock::time_point received_at() const noexcept;
   /// When this request's budget is spent.
   std::chrono::steady_clock::time_point deadline() const noexcept;
   /// What is left of the budget, never negative; reads the clock. Pass it on to whatever you call.

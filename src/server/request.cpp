@@ -97,6 +97,11 @@ std::string_view Request::query(std::string_view name) const {
 
 bool Request::has_query(std::string_view name) const { return find_query(*exchange_, name).has_value(); }
 
+// Connection::dispatch counts the budget from there.
+std::chrono::steady_clock::time_point Request::received_at() const noexcept {
+  return exchange_->deadline - exchange_->budget;
+}
+
 std::chrono::steady_clock::time_point Request::deadline() const noexcept {
   return std::min(exchange_->deadline, exchange_->home().core().drain_deadline());
 }

@@ -13,7 +13,7 @@ namespace sluice::sim {
 
 struct RecordedLine {
   std::uint64_t arrival_us = 0;
-  std::string_view route{};  // of the text
+  std::string_view route{};  // of the text; in quotes if it is there, as a name with a comma must be
   std::uint64_t service_us = 0;
 };
 
