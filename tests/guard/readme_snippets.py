@@ -29,7 +29,8 @@ import tempfile
 import time
 
 BLOCK = re.compile(r"(?:^<!-- snippet: ([^\n]*?) *-->\n)?^```cpp[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
-PAGES = ("README.md", "src/README.md", "tests/README.md", "examples/README.md", "bench/load/README.md")
+PAGES = ("README.md", "src/README.md", "tests/README.md", "examples/README.md", "bench/load/README.md",
+         "bench/sim/README.md")
 
 PRELUDE = """
 #include <array>
@@ -53,6 +54,7 @@ PRELUDE = """
 #include <sluice/extra/multipart.hpp>
 #include <sluice/extra/negotiate.hpp>
 #include <sluice/extra/policy.hpp>
+#include <sluice/extra/recording.hpp>
 #include <sluice/extra/signals.hpp>
 #include <sluice/sluice.hpp>
 

@@ -70,6 +70,10 @@ TEST(SimStudy, SaysWhichLineOfARecordingIsWrong) {
       {"arrival_us,route,service_us\n1,a,2\n3600000001,a,2\n",
        "takes more than an hour at this speed; play it faster, or a part of it"},
       {"arrival_us,route,service_us\n1,b,2\n", "there is no route \"b\" in the scenario"},
+      {"arrival_us,route,service_us\n1,\"a,2\n", "line 2: has a quote that does not end with its field"},
+      {"arrival_us,route,service_us\n1,\"a\"b,2\n", "line 2: has a quote that does not end with its field"},
+      {"arrival_us,route,service_us\n1,\"a,2\",3,4\n", "line 2: must have three fields"},
+      {"arrival_us,route,service_us\n1,\"a\"\"\",2\n", "there is no route \"\"a\"\"\"\" in the scenario"},
   };
   for (const auto& [csv, says] : faults) {
     Question question;
