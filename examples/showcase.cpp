@@ -214,6 +214,7 @@ struct Flags {
   unsigned workers = 32;
   std::string site = SLUICE_EXAMPLES_SITE;
   std::string io = "auto";
+  std::string record{};
   std::chrono::milliseconds::rep head_timeout_ms = 0;
   bool quiet = false, demo = false;
 };
@@ -240,6 +241,7 @@ void describe(CLI::App& program, Flags& flags) {
       .add_option("--head-timeout", flags.head_timeout_ms, "milliseconds a client may take to send a request's head")
       ->type_name("MS")
       ->check(range(1, 3'600'000));
+  program.add_option("--record", flags.record, "writes down what comes, for sluice-sim")->type_name("FILE");
   program.add_flag("--quiet", flags.quiet, "no report and no log");
   program.add_flag("--demo", flags.demo, "the split screen at /demo: two more servers, and the load on them");
 }
@@ -274,6 +276,8 @@ int serve(const Flags& flags) {
   const unsigned user_connections = std::min(8u, flags.workers);
   Parts parts{user_connections};
   Router app;
+  std::optional<sluice::Recording> recording;
+  if (!flags.record.empty()) app.use(recording.emplace(sluice::RecordingOptions{.path = flags.record}).middleware());
   add_plain_routes(app, parts);
   add_pool_routes(app, parts, flags.workers, user_connections);
   add_later_and_failing_routes(app, parts);

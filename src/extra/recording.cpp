@@ -3,6 +3,8 @@
 #include <sluice/extra/recording.hpp>
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -52,6 +54,23 @@ base::Fd open_file(const std::string& path) {
   if (!file) throw std::system_error{errno, std::system_category(), "Recording: " + path};
   return file;
 }
+
+/// Keeps signals from the thread that is started meanwhile: they are for the program's own (DrainOnSignal), which may not
+/// have blocked them yet.
+class NoSignals {
+ public:
+  NoSignals() noexcept {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  NoSignals(const NoSignals&) = delete;
+  NoSignals& operator=(const NoSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 /// As a field of CSV. Source: RFC 4180 2.
 std::string quoted(std::string_view text) {
@@ -240,9 +259,10 @@ class Recording::Note {
   base::TimePoint returned_{};  // written by the frame, which pins this
 };
 
-Recording::Recording(RecordingOptions options)
-    : state_{std::make_shared<State>(std::move(options))},
-      writer_{[state = state_.get()] { state->write_in_turns(); }} {}
+Recording::Recording(RecordingOptions options) : state_{std::make_shared<State>(std::move(options))} {
+  const NoSignals for_the_thread;
+  writer_ = std::thread{[state = state_.get()] { state->write_in_turns(); }};
+}
 
 Recording::~Recording() {
   {
