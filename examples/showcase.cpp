@@ -24,6 +24,7 @@
 
 #include <sluice/extra/files.hpp>
 #include <sluice/extra/json.hpp>
+#include <sluice/extra/recording.hpp>
 #include <sluice/extra/signals.hpp>
 #include <sluice/sluice.hpp>
 

@@ -86,19 +86,19 @@ class Recordings : public Stage {
 
 TEST_F(Recordings, HoldWhenEachRequestCameAndHowLongItsWorkTook) {
   record();
-  app.get("/work/{id}", sleeper(), {.budget = 10s, .in_flight_max = 1});
+  app.get("/sleep/{id}", sleeper(), {.budget = 10s, .in_flight_max = 1});
   serve_at_once();
   Talker &first = client(), &second = client();
   stage->run_for(1ms);
   const base::TimePoint begin = stage->now();
-  after(3ms, [&] { first.get("/work/1?ms=20"); });
-  after(5ms, [&] { second.get("/work/2?ms=7"); });  // waits for 18 ms: that is not its work
+  after(3ms, [&] { first.get("/sleep/1?ms=20"); });
+  after(5ms, [&] { second.get("/sleep/2?ms=7"); });  // waits for 18 ms: that is not its work
   ASSERT_TRUE(until([&] { return !first.received().empty() && !second.received().empty(); }));
   const auto all = lines();
   ASSERT_EQ(all.size(), 2u);
   const auto us = [](base::TimePoint at) { return at.time_since_epoch() / 1us; };
   EXPECT_EQ(all[0].arrival_us, us(begin + 3ms));
-  EXPECT_EQ(all[0].route, "GET /work/{id}");
+  EXPECT_EQ(all[0].route, "GET /sleep/{id}");
   EXPECT_EQ(all[0].service_us, 20'000);
   EXPECT_EQ(all[1].arrival_us, us(begin + 5ms));
   EXPECT_EQ(all[1].service_us, 7000);
