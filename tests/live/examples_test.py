@@ -495,7 +495,7 @@ class Flags(Case):
 
     def test_bad_flags_are_said(self):
         for flags in (["--io", "kqueue"], ["--loops", "0"], ["--workers", "x"], ["--head-timeout", "0"],
-                      ["--listen", "nowhere"], ["--listen"], ["--nonsense"]):
+                      ["--listen", "nowhere"], ["--listen"], ["--nonsense"], ["--record", "/nowhere/day.csv"]):
             with self.subTest(flags=flags):
                 code, said = self.run_to_its_end("sluice-showcase", *flags)
                 self.assertGreater(code, 0)
