@@ -46,7 +46,8 @@ class Recording(unittest.TestCase):
         if SIM is None or not SIM.is_file():
             self.skipTest("sluice-sim is not built, or SLUICE_LOAD is not set")
         with tempfile.TemporaryDirectory() as folder:
-            recording, scenario, result = (pathlib.Path(folder) / name for name in ("day.csv", "service.json", "out.json"))
+            names = ("day.csv", "service.json", "result.json")
+            recording, scenario, result = (pathlib.Path(folder) / name for name in names)
             self.record(recording)
             header, *lines = recording.read_text(encoding="utf-8").splitlines()
             self.assertEqual(header, "arrival_us,route,service_us")

@@ -3,7 +3,6 @@
 // limits; it is no access log and traces nothing.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -46,10 +45,10 @@ struct RecordingOptions {
 };
 
 /// Writes a line for every request that its middleware sees answered.
-///   Thread:   any. It has one thread of its own, which writes the file: when the buffer is half full, and every second.
-///             No loop ever waits for the disk; a request for which there is no room is counted as missed.
+///   Thread:   any. It has one thread of its own, which writes the file: when the buffer is half full, and every second;
+///             it takes no signals. No loop ever waits for the disk; a request for which there is no room is counted as missed.
 ///   Lifetime: the destructor writes what waits. It may die before its server; requests go on unrecorded then.
-///   Cost:     for each request one or two allocations, two looks at the clock and a short lock that all share; a plain
+///   Cost:     for each request a few allocations, three looks at the clock and a short lock that all share; a plain
 ///             handler on the loop becomes one whose head is copied.
 class Recording {
  public:
