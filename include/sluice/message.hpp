@@ -268,11 +268,11 @@ class Response {
   /// As new, but for memory worth keeping.
   void reset() noexcept;
 
-  std::string fields_{};            // "Name: value\r\n" each, ready for the wire
+  std::string fields_{};  // "Name: value\r\n" each, ready for the wire
   std::string_view content_type_{};  // a Literal's bytes; empty if header() set the type
   std::string owned_{};
-  SharedBytes shared_;            // for `fixed` only the view is used, for `file` only the owner
-  std::uint32_t type_bytes_ = 0;     // of the Content-Type line at the front of fields_
+  SharedBytes shared_;  // for `fixed` only the view is used, for `file` only the owner
+  std::uint32_t type_bytes_ = 0;  // of the Content-Type line at the front of fields_
   std::uint16_t status_ = 200;
   BodyKind kind_ = BodyKind::none;
   bool close_ = false;

@@ -18,8 +18,8 @@ using namespace std::chrono_literals;
 
 template <class Rig>
 class LoopOver : public TestOf<typename Rig::Model> {};
-using Rigs = testing::Types<EpollRig, SocketRigOf<UringModel>, SocketRigOf<OldUringModel>, SocketRigOf<SmallUringModel>, SocketRigOf<ServedUringModel>,
-                            SimRig, SimLaterRig>;
+using Rigs = testing::Types<EpollRig, SocketRigOf<UringModel>, SocketRigOf<OldUringModel>, SocketRigOf<SmallUringModel>,
+                            SocketRigOf<ServedUringModel>, SimRig, SimLaterRig>;
 TYPED_TEST_SUITE(LoopOver, Rigs);
 
 TYPED_TEST(LoopOver, EchoesOnManyConnections) {
