@@ -220,7 +220,8 @@ bool UringIo::send(Stream& stream) noexcept {
 
 void UringIo::shutdown(Stream& stream) noexcept { ::shutdown(stream.fd, SHUT_WR); }
 
-// shutdown() ends a receive by itself. It also sends FIN, so that a reset has to call it off instead.
+// The receive is called off: shutdown() would end it as well, but not on every kernel if a byte comes in the same moment,
+// and then for ever.
 bool UringIo::close(Stream& stream) noexcept {
   if (stream.reset) reset_on_close(stream);
   if (stream.in_flight == 0) {
@@ -229,7 +230,6 @@ bool UringIo::close(Stream& stream) noexcept {
     return true;
   }
   stream.io_count |= letting_go;
-  if (!stream.reset && stream.armed && ::shutdown(stream.fd, SHUT_RDWR) == 0) stream.io_count |= cancelling_receive;
   tend(stream);
   return false;
 }

@@ -152,7 +152,12 @@ class UringIo {
 
   template <class SinkType>
   void received(SinkType& sink, const UringEvent& event) noexcept {
-    Stream& stream = stream_of(event);
+    Stream& stream = *reinterpret_cast<Stream*>(event.name & ~operation_mask);
+    if (!stream.armed) {  // after its last event: some kernels are said to do that when a connection was reset
+      if (event.has_buffer()) ring_.give(event.buffer());
+      return;
+    }
+    SLUICE_ASSERT(stream.in_flight > 0);
     if (!event.more()) {
       stream.armed = 0;
       stream.io_count &= static_cast<std::uint16_t>(~cancelling_receive);

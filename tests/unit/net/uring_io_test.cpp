@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -208,6 +209,40 @@ TEST_F(Uring, ClosesWhatItHoldsWhenItStopsAccepting) {
     for (SocketClient& client : clients) client.step();
   }
   EXPECT_TRUE(all_ended()) << "a descriptor of theirs is still open";
+}
+
+/// Closes with the first bytes; before the loop has done so, the client has said something more.
+class ClosesAtOnce : public Echo {
+ public:
+  std::function<void()> meanwhile{};
+  void input(Stream& stream, std::span<char> bytes) noexcept {
+    Echo::input(stream, bytes);
+    meanwhile();
+    loop->close(stream);
+  }
+};
+
+TEST_F(Uring, ClosesAStreamWhoseClientSpeaksInTheSameTurnAndThenNeverAgain) {
+  auto listener = Listener::open(Address::parse("127.0.0.1:0").value(), {}).value();
+  ClosesAtOnce echo;
+  Loop<UringModel, ClosesAtOnce> loop{echo, base::system_clock()};
+  echo.loop = &loop;
+  ASSERT_EQ(loop.listen(listener.fd(0), false), 0);
+  std::deque<SocketClient> clients;
+  const auto limit = std::chrono::steady_clock::now() + 20s;
+  for (unsigned count = 1; count <= 20; ++count) {
+    SocketClient& client = clients.emplace_back(listener.address());
+    echo.meanwhile = [&client] {
+      client.send("x");
+      client.step();
+    };
+    client.send("hello\n");
+    client.step();
+    while (echo.closed_count < count && std::chrono::steady_clock::now() < limit) loop.turn(false);
+    ASSERT_EQ(echo.closed_count, count) << "it has not closed its side, and never will";
+  }
+  ASSERT_TRUE(loop.post(&echo.stop_node));
+  while (loop.turn(false)) {}
 }
 
 TEST_F(Uring, GivesThePortFreeWhenItStopsAccepting) {
