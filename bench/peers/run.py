@@ -24,7 +24,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scenarios"))
 sys.path.insert(0, str(HERE.parent / "scenarios" / "overload"))
 
-from harness import BUILD, ROOT, Failure, Pinning, Server, commit, program, run_load, run_script  # noqa: E402
+from harness import (BUILD, ROOT, Failure, Pinning, Server, commit, program, replace_section, run_load,  # noqa: E402
+                     run_script)
 from lab import CONNECTIONS, MARGIN_SECONDS, PATIENCE_MS, Result, clients, raise_descriptors  # noqa: E402
 
 THREADS = 16
@@ -178,14 +179,6 @@ def conditions_of(bench, machine, began):
     return "\n".join(f"* {name}: {value}" for name, value in lines if value)
 
 
-def write_readme(section):
-    text = README.read_text(encoding="utf-8")
-    begin, end = (text.find(mark) for mark in MARKS)
-    if begin < 0 or end < begin:
-        raise Failure(f"{README} has lost its marks {MARKS[0]} and {MARKS[1]}; the table is in table.md")
-    README.write_text(text[:begin + len(MARKS[0])] + "\n" + section + "\n" + text[end:], encoding="utf-8")
-
-
 def main():
     options = arguments()
     options.out = options.out.resolve()
@@ -216,7 +209,7 @@ def main():
     (options.out / "table.md").write_text(section + "\n", encoding="utf-8")
     print(options.out / "table.md")
     if not options.no_readme:
-        write_readme(section)
+        replace_section(README, MARKS, section)
         print(README.relative_to(ROOT))
     return 0
 

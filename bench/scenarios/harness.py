@@ -155,6 +155,15 @@ def commit():
     return "unknown"
 
 
+def replace_section(page, marks, section):
+    """Puts `section` between the two marks of a page."""
+    text = page.read_text(encoding="utf-8")
+    begin, end = (text.find(mark) for mark in marks)
+    if begin < 0 or end < begin:
+        raise Failure(f"{page} has lost its marks {marks[0]} and {marks[1]}; the table is in table.md")
+    page.write_text(text[:begin + len(marks[0])] + "\n" + section + "\n" + text[end:], encoding="utf-8")
+
+
 def run_script(main):
     """Calls main() so that SIGTERM ends what it has started too, and a Failure is one line."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

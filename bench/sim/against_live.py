@@ -26,7 +26,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scenarios"))
 sys.path.insert(0, str(HERE.parent / "scenarios" / "overload"))
 
-from harness import BUILD, ROOT, Failure, Pinning, commit, default_programs, program, run_script  # noqa: E402
+from harness import (BUILD, ROOT, Failure, Pinning, commit, default_programs, program, replace_section,  # noqa: E402
+                     run_script)
 from lab import CONNECTIONS, Lab, Scale, clients, raise_descriptors  # noqa: E402
 from rates import Stall  # noqa: E402
 
@@ -287,14 +288,6 @@ def conditions_of(options, pinning, rows, began):
     return "\n".join(f"* {name}: {value}" for name, value in lines)
 
 
-def write_readme(section):
-    text = README.read_text(encoding="utf-8")
-    begin, end = (text.find(mark) for mark in MARKS)
-    if begin < 0 or end < begin:
-        raise Failure(f"{README} has lost its marks {MARKS[0]} and {MARKS[1]}; the table is in table.md")
-    README.write_text(text[:begin + len(MARKS[0])] + "\n" + section + "\n" + text[end:], encoding="utf-8")
-
-
 def main():
     options = arguments()
     options.sim = program(options.sim, "Build the preset release, or name it with --sim.")
@@ -327,7 +320,7 @@ def main():
     (options.out / "results.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
     (options.out / "table.md").write_text(section + "\n", encoding="utf-8")
     if not (options.only or options.seconds or options.no_readme):
-        write_readme(section)
+        replace_section(README, MARKS, section)
         print(README.relative_to(ROOT))
     return 0 if all(row.state() == "PASS" for row in rows) else 1
 

@@ -108,19 +108,17 @@ class Files(unittest.TestCase):
 
 class Page(unittest.TestCase):
     def test_has_a_marked_place_whose_content_alone_is_replaced(self):
-        page = against_live.README
-        self.addCleanup(setattr, against_live, "README", page)
+        begin, end = marks = against_live.MARKS
         with tempfile.TemporaryDirectory() as folder:
-            against_live.README = pathlib.Path(folder) / "README.md"
-            for text in (page.read_text(encoding="utf-8"), "# page without marks\n"):
-                against_live.README.write_text(text, encoding="utf-8")
-                if against_live.MARKS[0] not in text:
-                    self.assertRaises(against_live.Failure, against_live.write_readme, "| new |")
+            page = pathlib.Path(folder) / "README.md"
+            for text in (against_live.README.read_text(encoding="utf-8"), "# page without marks\n"):
+                page.write_text(text, encoding="utf-8")
+                if begin not in text:
+                    self.assertRaises(against_live.Failure, against_live.replace_section, page, marks, "| new |")
                     continue
                 for section in ("| old |", "| new |"):
-                    against_live.write_readme(section)
-                found = against_live.README.read_text(encoding="utf-8")
-                begin, end = against_live.MARKS
+                    against_live.replace_section(page, marks, section)
+                found = page.read_text(encoding="utf-8")
                 self.assertEqual(found.partition(begin)[0], text.partition(begin)[0])
                 self.assertEqual(found.partition(end)[2], text.partition(end)[2])
                 self.assertEqual(found.partition(begin)[2].partition(end)[0], "\n| new |\n")

@@ -24,8 +24,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from harness import (BUILD, ROOT, Failure, Pinning, Server, commit, default_programs, program, run_load,  # noqa: E402
-                     run_script)
+from harness import (BUILD, ROOT, Failure, Pinning, Server, commit, default_programs, program,  # noqa: E402
+                     replace_section, run_load, run_script)
 
 STYLES = ("return", "callback", "later", "pool")
 METHODS = ("get", "post")
@@ -225,14 +225,6 @@ def conditions_of(sweep, options, pinning):
     return "\n".join(f"* {name}: {value}" for name, value in lines if value)
 
 
-def write_readme(section):
-    text = README.read_text(encoding="utf-8")
-    begin, end = (text.find(mark) for mark in MARKS)
-    if begin < 0 or end < begin:
-        raise Failure(f"{README} has lost its marks {MARKS[0]} and {MARKS[1]}; the table is in table.md")
-    README.write_text(text[:begin + len(MARKS[0])] + "\n" + section + "\n" + text[end:], encoding="utf-8")
-
-
 def main():
     options = arguments()
     options.load = program(options.load, "Build the preset release, or name it with --load.")
@@ -265,7 +257,7 @@ def main():
     (options.out / "table.md").write_text(section + "\n", encoding="utf-8")
     print(f"{page}\n{options.out / 'table.md'}")
     if not options.only and not options.no_readme:
-        write_readme(section)
+        replace_section(README, MARKS, section)
         print(README.relative_to(ROOT))
     return 0
 

@@ -26,7 +26,8 @@ import neighbours  # noqa: E402
 import promises  # noqa: E402
 import rates  # noqa: E402
 import soak  # noqa: E402
-from harness import BUILD, ROOT, Failure, Pinning, commit, default_programs, run_script  # noqa: E402
+from harness import (BUILD, ROOT, Failure, Pinning, commit, default_programs, replace_section,  # noqa: E402
+                     run_script)
 from lab import Check, Lab, Missing, Row, Scale, raise_descriptors  # noqa: E402
 
 EXPERIMENTS = {
@@ -135,14 +136,6 @@ def conditions_of(options, pinning, began):
     return "\n".join(f"* {name}: {value}" for name, value in lines if value)
 
 
-def write_readme(section):
-    text = README.read_text(encoding="utf-8")
-    begin, end = (text.find(mark) for mark in MARKS)
-    if begin < 0 or end < begin:
-        raise Failure(f"{README} has lost its marks {MARKS[0]} and {MARKS[1]}; the table is in table.md")
-    README.write_text(text[:begin + len(MARKS[0])] + "\n" + section + "\n" + text[end:], encoding="utf-8")
-
-
 def replace_rows(names, rows, smoke, began):
     """Puts the rows of some experiments in the place of their old ones in the README.md's table."""
     text = README.read_text(encoding="utf-8")
@@ -165,7 +158,7 @@ def replace_rows(names, rows, smoke, began):
         lines.append(line)
     if known != set(names):
         raise Failure(f"{README} has no rows yet for {', '.join(sorted(set(names) - known))}: make a whole run first")
-    write_readme("\n".join(lines))
+    replace_section(README, MARKS, "\n".join(lines))
 
 
 # ---- running
@@ -232,7 +225,7 @@ def main():
         if options.only:
             replace_rows([name for name in EXPERIMENTS if name in options.only], rows, smoke, began)
         else:
-            write_readme(section)
+            replace_section(README, MARKS, section)
         print(README.relative_to(ROOT))
     return 1 if failed else 0
 
