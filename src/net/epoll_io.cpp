@@ -154,28 +154,6 @@ void EpollIo::wake() noexcept {
   while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {}
 }
 
-void EpollIo::requeue(Stream& stream) noexcept {
-  if (stream.requeued || stream.closing) return;
-  stream.requeued = 1;
-  ++stream.in_flight;  // the list names the slot
-  stream.next_requeued = nullptr;
-  if (requeued_first_ == nullptr) {
-    requeued_first_ = &stream;
-  } else {
-    requeued_last_->next_requeued = &stream;
-  }
-  requeued_last_ = &stream;
-}
-
-Stream& EpollIo::take_requeued() noexcept {
-  Stream& stream = *requeued_first_;
-  requeued_first_ = stream.next_requeued;
-  if (requeued_first_ == nullptr) requeued_last_ = nullptr;
-  stream.requeued = 0;
-  --stream.in_flight;
-  return stream;
-}
-
 EpollIo::Received EpollIo::receive(Stream& stream, std::size_t& size, int& error) noexcept {
   for (;;) {
     const ssize_t count = ::recv(stream.fd, scratch_.get(), scratch_bytes, MSG_DONTWAIT);

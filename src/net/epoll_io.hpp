@@ -13,6 +13,7 @@
 
 #include "base/fd.hpp"
 #include "net/io.hpp"
+#include "net/requeued.hpp"
 #include "net/socket_calls.hpp"
 
 namespace sluice::net {
@@ -51,14 +52,14 @@ class EpollIo {
   void shutdown(Stream& stream) noexcept;
   bool close(Stream& stream) noexcept;
   void wait(base::TimePoint deadline, const base::Clock& clock) noexcept;
-  bool has_work() const noexcept { return requeued_first_ != nullptr; }
+  bool has_work() const noexcept { return !requeued_.empty(); }
   void wake() noexcept;
 
   template <class SinkType>
   void dispatch(SinkType& sink) noexcept {
     ++dispatches_;
     // Those that come to the list during this dispatch are for the next one.
-    Stream* const last = requeued_last_;
+    const Stream* const last = requeued_.last();
     for (unsigned index = 0; index < event_count_; ++index) {
       event(sink, events_[index]);
       sink.event_done();
@@ -66,7 +67,7 @@ class EpollIo {
     event_count_ = 0;
     if (last == nullptr) return;
     for (unsigned count = 0; count < batch_max; ++count) {
-      Stream& stream = take_requeued();
+      Stream& stream = requeued_.take();
       look_again(sink, stream);
       sink.event_done();
       if (&stream == last) break;
@@ -186,8 +187,9 @@ class EpollIo {
     }
   }
 
-  void requeue(Stream& stream) noexcept;
-  Stream& take_requeued() noexcept;
+  void requeue(Stream& stream) noexcept {
+    if (!stream.closing) requeued_.push(stream);
+  }
   Received receive(Stream& stream, std::size_t& size, int& error) noexcept;
   int wait_precisely(base::TimePoint deadline, const base::Clock& clock) noexcept;
   unsigned next_burst(ListenerState& listener) noexcept;
@@ -197,8 +199,7 @@ class EpollIo {
   base::Fd epoll_;
   base::Fd wake_;
   std::unique_ptr<char[]> scratch_;
-  Stream* requeued_first_ = nullptr;
-  Stream* requeued_last_ = nullptr;
+  RequeuedStreams requeued_{};
   std::uint64_t dispatches_ = 0;
   unsigned event_count_ = 0;
   unsigned listener_count_ = 0;

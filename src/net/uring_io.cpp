@@ -154,7 +154,7 @@ void UringIo::tend(Stream& stream) noexcept {
     if (stream.reading_paused && stream.armed) done = cancel_receive_of(stream);
     if (wants_room(stream) && !stream.polled) done = wait_for_room(stream) && done;
   }
-  if (!done) requeue(stream);
+  if (!done) requeued_.push(stream);
 }
 
 bool UringIo::tend_closing(Stream& stream) noexcept {
@@ -198,7 +198,7 @@ bool UringIo::cancel_room_of(Stream& stream) noexcept {
 WriteResult UringIo::write(Stream& stream) noexcept {
   if (!std::exchange(quiet_, false) && send(stream)) return {Wrote::queued, 0, 0};
   const WriteResult result = write_now(stream);
-  if (result.state == Wrote::blocked && !stream.polled && !wait_for_room(stream)) requeue(stream);
+  if (result.state == Wrote::blocked && !stream.polled && !wait_for_room(stream)) requeued_.push(stream);
   return result;
 }
 
@@ -288,8 +288,8 @@ void UringIo::mark_sends() noexcept {
 }
 
 bool UringIo::has_work() const noexcept {
-  return requeued_first_ != nullptr || listeners_wait_ || (accepting_ && held_count_ > 0) ||
-         urgent_until_ > send_first_ || ring_.ready() > 0;
+  return !requeued_.empty() || listeners_wait_ || (accepting_ && held_count_ > 0) || urgent_until_ > send_first_ ||
+         ring_.ready() > 0;
 }
 
 void UringIo::wake() noexcept {
@@ -300,28 +300,6 @@ void UringIo::wake() noexcept {
 
 void UringIo::woken(const UringEvent& event) noexcept {
   if (!event.more()) wake_armed_ = false;
-}
-
-void UringIo::requeue(Stream& stream) noexcept {
-  if (stream.requeued) return;
-  stream.requeued = 1;
-  ++stream.in_flight;  // the list names the slot
-  stream.next_requeued = nullptr;
-  if (requeued_first_ == nullptr) {
-    requeued_first_ = &stream;
-  } else {
-    requeued_last_->next_requeued = &stream;
-  }
-  requeued_last_ = &stream;
-}
-
-Stream& UringIo::take_requeued() noexcept {
-  Stream& stream = *requeued_first_;
-  requeued_first_ = stream.next_requeued;
-  if (requeued_first_ == nullptr) requeued_last_ = nullptr;
-  stream.requeued = 0;
-  --stream.in_flight;
-  return stream;
 }
 
 }  // namespace sluice::net

@@ -27,6 +27,7 @@
 #include "base/assert.hpp"
 #include "base/fd.hpp"
 #include "net/io.hpp"
+#include "net/requeued.hpp"
 #include "net/socket_calls.hpp"
 #include "net/uring_ring.hpp"
 
@@ -174,7 +175,7 @@ class UringIo {
     if (event.has_buffer()) ring_.give(event.buffer());
     if (event.result == -ENOBUFS) {
       ++starved_;
-      requeue(stream);  // when buffers have come back
+      requeued_.push(stream);  // when buffers have come back
     } else {
       tend(stream);
     }
@@ -306,13 +307,13 @@ class UringIo {
   void look_again(SinkType& sink) noexcept {
     if (ring_.overflowed()) return;
     if (listeners_wait_) tend_listeners();
-    Stream* const last = requeued_last_;
+    const Stream* const last = requeued_.last();
     if (last == nullptr) return;
     // Each may have an event at once, and a buffer with it.
     const unsigned taken = ring_.ready();
     const unsigned places = std::min(ring_.buffers(), ring_.completions());
     for (unsigned left = taken < places ? std::min(batch_max, places - taken) : 0; left > 0; --left) {
-      Stream& stream = take_requeued();
+      Stream& stream = requeued_.take();
       const bool was_last = &stream == last;
       tend(stream);
       let_go(sink, stream);
@@ -353,8 +354,6 @@ class UringIo {
   void mark_sends() noexcept;
   std::uint64_t unconfirmed() const noexcept { return send_last_ - send_first_; }
   base::Duration time_until(base::TimePoint deadline, const base::Clock& clock) const noexcept;
-  void requeue(Stream& stream) noexcept;
-  Stream& take_requeued() noexcept;
 
   UringRing ring_;
   base::Fd wake_;
@@ -370,8 +369,7 @@ class UringIo {
   std::uint64_t events_taken_ = 0;
   std::uint64_t starved_ = 0;
   std::uint64_t sends_by_ring_ = 0;
-  Stream* requeued_first_ = nullptr;
-  Stream* requeued_last_ = nullptr;
+  RequeuedStreams requeued_{};
   // Three rings. The counts of sends are compared and never go round; all are taken modulo their ring's size.
   std::uint64_t send_first_ = 0, send_last_ = 0;
   std::uint64_t sends_marked_ = 0;  // up to here they are in a batch

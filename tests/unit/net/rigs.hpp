@@ -79,7 +79,8 @@ class SocketClient {
   bool want_fin_ = false, saw_fin_ = false, saw_reset_ = false, refused_ = false;
 };
 
-template <class IoType>
+/// `EchoType`: Echo, or what a test has derived from it.
+template <class IoType, class EchoType = Echo>
 class SocketRigOf {
  public:
   using Model = IoType;
@@ -92,9 +93,7 @@ class SocketRigOf {
     SLUICE_ASSERT(loop.listen(listener_.fd(0), false) == 0);
   }
   ~SocketRigOf() {
-    if (stop_by_hand) return;
-    (void)loop.post(&echo.stop_node);
-    while (loop.turn(false)) {}
+    if (!stop_by_hand) stop();
   }
 
   SocketClient& client() { return clients_.emplace_back(listener_.address(), 4 * 1024); }
@@ -111,8 +110,15 @@ class SocketRigOf {
     return true;
   }
 
-  Echo echo;
-  Loop<IoType, Echo> loop{echo, base::system_clock()};
+  void stop() {
+    (void)loop.post(&echo.stop_node);
+    while (loop.turn(false)) {}
+    stop_by_hand = true;
+  }
+  Listener& listener() { return listener_; }
+
+  EchoType echo;
+  Loop<IoType, EchoType> loop{echo, base::system_clock()};
   bool stop_by_hand = false;
 
  private:

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -167,46 +166,39 @@ class OneAtATime : public Echo {
 };
 
 TEST_F(Uring, HoldsWhatItAcceptedAheadUntilThereIsRoom) {
-  auto listener = Listener::open(Address::parse("127.0.0.1:0").value(), {}).value();
-  OneAtATime echo;
-  Loop<UringModel, OneAtATime> loop{echo, base::system_clock()};
-  echo.loop = &loop;
-  ASSERT_EQ(loop.listen(listener.fd(0), false), 0);
-  std::deque<SocketClient> clients;
-  for (int count = 0; count < 10; ++count) clients.emplace_back(listener.address()).send("hello\nquit\n");
-  const auto limit = std::chrono::steady_clock::now() + 20s;
-  std::size_t peak = 0;
-  while (echo.closed_count < 10 && std::chrono::steady_clock::now() < limit) {
-    loop.turn(false);
-    peak = std::max(peak, echo.connections());
-    for (SocketClient& client : clients) client.step();
+  SocketRigOf<UringModel, OneAtATime> rig;
+  std::vector<SocketClient*> clients;
+  for (int count = 0; count < 10; ++count) {
+    clients.push_back(&rig.client());
+    clients.back()->send("hello\nquit\n");
   }
-  EXPECT_EQ(echo.closed_count, 10u);
+  std::size_t peak = 0;
+  EXPECT_TRUE(rig.run_until([&] {
+    peak = std::max(peak, rig.echo.connections());
+    return rig.echo.closed_count == 10 && std::ranges::all_of(clients, &SocketClient::saw_fin);
+  }));
+  EXPECT_EQ(rig.echo.closed_count, 10u);
   EXPECT_EQ(peak, 1u);
-  for (SocketClient& client : clients) EXPECT_EQ(client.received(), "hello\nquit\n");
-  ASSERT_TRUE(loop.post(&echo.stop_node));
-  while (loop.turn(false)) {}
+  for (const SocketClient* client : clients) EXPECT_EQ(client->received(), "hello\nquit\n");
 }
 
 TEST_F(Uring, ClosesWhatItHoldsWhenItStopsAccepting) {
-  auto listener = Listener::open(Address::parse("127.0.0.1:0").value(), {}).value();
-  OneAtATime echo;
-  Loop<UringModel, OneAtATime> loop{echo, base::system_clock()};
-  echo.loop = &loop;
-  ASSERT_EQ(loop.listen(listener.fd(0), false), 0);
-  std::deque<SocketClient> clients;
-  for (int count = 0; count < 5; ++count) clients.emplace_back(listener.address()).send("hello\n");
-  for (int turn = 0; turn < 10; ++turn) loop.turn(false);
-  EXPECT_EQ(echo.connections(), 1u);
-  ASSERT_TRUE(loop.post(&echo.stop_node));
-  while (loop.turn(false)) {}
-  listener.close();
+  SocketRigOf<UringModel, OneAtATime> rig;
+  std::vector<SocketClient*> clients;
+  for (int count = 0; count < 5; ++count) {
+    clients.push_back(&rig.client());
+    clients.back()->send("hello\n");
+  }
+  for (int turn = 0; turn < 10; ++turn) rig.loop.turn(false);
+  EXPECT_EQ(rig.echo.connections(), 1u);
+  rig.stop();
+  rig.listener().close();
   const auto limit = std::chrono::steady_clock::now() + 20s;
   const auto all_ended = [&] {
-    return std::ranges::all_of(clients, [](const auto& client) { return client.saw_fin() || client.saw_reset(); });
+    return std::ranges::all_of(clients, [](const auto* client) { return client->saw_fin() || client->saw_reset(); });
   };
   while (!all_ended() && std::chrono::steady_clock::now() < limit) {
-    for (SocketClient& client : clients) client.step();
+    for (SocketClient* client : clients) client->step();
   }
   EXPECT_TRUE(all_ended()) << "a descriptor of theirs is still open";
 }
@@ -223,26 +215,17 @@ class ClosesAtOnce : public Echo {
 };
 
 TEST_F(Uring, ClosesAStreamWhoseClientSpeaksInTheSameTurnAndThenNeverAgain) {
-  auto listener = Listener::open(Address::parse("127.0.0.1:0").value(), {}).value();
-  ClosesAtOnce echo;
-  Loop<UringModel, ClosesAtOnce> loop{echo, base::system_clock()};
-  echo.loop = &loop;
-  ASSERT_EQ(loop.listen(listener.fd(0), false), 0);
-  std::deque<SocketClient> clients;
-  const auto limit = std::chrono::steady_clock::now() + 20s;
+  SocketRigOf<UringModel, ClosesAtOnce> rig;
   for (unsigned count = 1; count <= 20; ++count) {
-    SocketClient& client = clients.emplace_back(listener.address());
-    echo.meanwhile = [&client] {
+    SocketClient& client = rig.client();
+    rig.echo.meanwhile = [&client] {
       client.send("x");
       client.step();
     };
     client.send("hello\n");
-    client.step();
-    while (echo.closed_count < count && std::chrono::steady_clock::now() < limit) loop.turn(false);
-    ASSERT_EQ(echo.closed_count, count) << "it has not closed its side, and never will";
+    ASSERT_TRUE(rig.run_until([&] { return rig.echo.closed_count == count; }))
+        << "it has not closed its side, and never will";
   }
-  ASSERT_TRUE(loop.post(&echo.stop_node));
-  while (loop.turn(false)) {}
 }
 
 TEST_F(Uring, GivesThePortFreeWhenItStopsAccepting) {
