@@ -29,7 +29,7 @@ class WorkerHost {
   /// Only then: as park, from inside a handler.
   virtual void park_handler(int worker) noexcept { park(worker); }
   /// Only then: the same, until that moment of handler_clock() at the latest.
-  virtual void park_handler_until(int worker, base::TimePoint until) noexcept = 0;
+  virtual void park_handler_until(int worker, base::TimePoint) noexcept { park(worker); }
   /// By which time passes for handlers on its workers.
   virtual const base::Clock& handler_clock() const noexcept { return base::system_clock(); }
 };
@@ -66,8 +66,6 @@ class ThreadHost final : public WorkerHost {
   void park(int worker) noexcept override;
   void unpark(int worker) noexcept override;
   void join() noexcept override;
-  /// Never called: its handlers wait by themselves.
-  void park_handler_until(int worker, base::TimePoint) noexcept override { park(worker); }
 
  private:
   struct Seat {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <random>
 #include <stdexcept>
 #include <utility>
@@ -72,6 +71,10 @@ CallBudget::CallBudget(Plain, std::chrono::nanoseconds time) noexcept
 
 std::chrono::nanoseconds CallBudget::remaining() const noexcept {
   return std::max(deadline_ - clock_->now(), Duration{0});
+}
+
+bool CallBudget::holds(std::chrono::nanoseconds least) const noexcept {
+  return deadline_ - clock_->now() >= least && (request_ == nullptr || !request_->stop_requested());
 }
 
 std::chrono::nanoseconds Attempt::remaining() const noexcept {
@@ -234,11 +237,10 @@ DependencyState::Next DependencyState::after(const Policy& policy, const CallBud
     if (!again) return {PolicyFailure::not_retryable};
   } catch (...) { return {PolicyFailure::not_retryable}; }
   if (attempts >= policy.attempts) return {PolicyFailure::attempts_used_up};
-  if (budget.request_ != nullptr && budget.request_->stop_requested()) return {PolicyFailure::budget_spent};
   const TimePoint now = budget.clock_->now();
   const std::lock_guard lock{lock_};
   const Duration slept = pause(policy.backoff, attempts);
-  if (budget.deadline() - now < policy.attempt_min || budget.deadline() - now - policy.attempt_min < slept)
+  if (!budget.holds(policy.attempt_min) || budget.deadline() - now - policy.attempt_min < slept)
     return {PolicyFailure::budget_spent};
   if (saved_ < one_retry) return {PolicyFailure::retry_budget_empty};
   saved_ -= one_retry;
@@ -261,7 +263,7 @@ BlockingCall::~BlockingCall() {  // over, unless the error of an attempt could n
 }
 
 void BlockingCall::end(PolicyFailure reason) noexcept {
-  over_ = true;
+  over_ = failed_ = true;
   reason_ = reason;
   state_->call_fails(reason, false);
 }
@@ -273,7 +275,7 @@ const Attempt* BlockingCall::next() {
     admission::Parking here;
     while (clock.now() < next_at_) here.wait_until(next_at_);
   }
-  if (budget_.remaining() < policy_.attempt_min) {
+  if (!budget_.holds(policy_.attempt_min)) {
     end(PolicyFailure::budget_spent);
     return nullptr;
   }
@@ -283,11 +285,11 @@ const Attempt* BlockingCall::next() {
     end(permit.error() == BulkheadError::full ? PolicyFailure::full : PolicyFailure::timed_out);
     return nullptr;
   }
-  const TimePoint now = clock.now();
-  if (budget_.deadline() - now < policy_.attempt_min) {
+  if (!budget_.holds(policy_.attempt_min)) {
     end(PolicyFailure::budget_spent);
     return nullptr;
   }
+  const TimePoint now = clock.now();
   permit_ = *std::move(permit);
   running_ = true;
   state_->attempt_begins(++attempts_);
@@ -316,7 +318,9 @@ void BlockingCall::describe(PolicyError& error) const noexcept {
   error.attempts = attempts_;
 }
 
-void BlockingCall::fell_back() noexcept { state_->fell_back(); }
+void BlockingCall::fell_back() noexcept {
+  if (failed_) state_->fell_back();  // else it has succeeded, and only its value could not be handed on
+}
 
 }  // namespace detail
 }  // namespace sluice

@@ -42,7 +42,7 @@ class LaterWaiter final : public Watch, public Waiter, public std::enable_shared
   }
   void call_then(BulkheadState::Then&& then) noexcept { then_ = std::move(then); }
   void wait() noexcept { exchange_.look_at(shared_from_this(), until); }
-  /// A pin of its own, for who tells it that it was granted: by then it may have found out, and be gone.
+  /// A pin of its own, for who still has to tell it something when it may have found out, and be gone.
   Handle pin() noexcept { return exchange_.second_handle(); }
   void tell_granted() noexcept { exchange_.look_at(shared_from_this(), base::TimePoint::min()); }
 
@@ -145,6 +145,7 @@ Bulkhead::Result BulkheadState::enter(const base::Clock& clock, base::TimePoint 
 
 void BulkheadState::enter_later(Exchange& exchange, base::TimePoint until, Then&& then) {
   std::shared_ptr<LaterWaiter> waiter;
+  Handle pin;  // until wait() has returned: as soon as it is in the list it may be granted, told, and over
   Entry entry = Entry::entered;
   {
     std::unique_lock lock{lock_};
@@ -157,6 +158,7 @@ void BulkheadState::enter_later(Exchange& exchange, base::TimePoint until, Then&
     if (entry == Entry::must_wait) {
       SLUICE_ASSERT(waiter != nullptr);  // else the lock was held all the time
       waiter->call_then(std::move(then));
+      pin = waiter->pin();
       wait_locked(*waiter);
     }
   }

@@ -2,11 +2,9 @@
 // it, on any thread, or its timeout, on the request's loop. No user code runs under the lock.
 #include <sluice/message.hpp>
 
-#include <algorithm>
-#include <stdexcept>
+#include <optional>
 #include <utility>
 
-#include "base/assert.hpp"
 #include "extra/policy_state.hpp"
 #include "server/shard.hpp"
 
@@ -57,6 +55,7 @@ class LaterCall final : public Watch, public std::enable_shared_from_this<LaterC
   void ask_for_permit() noexcept;
   void entered(Bulkhead::Result permit) noexcept;
   void start(Bulkhead::Permit permit) noexcept;
+  bool is_running(unsigned attempt) noexcept;
   bool give_up(unsigned attempt) noexcept;
   void failed(std::exception_ptr error) noexcept;
   void end(std::optional<PolicyFailure> failure) noexcept;
@@ -80,7 +79,9 @@ class LaterCall final : public Watch, public std::enable_shared_from_this<LaterC
   std::exception_ptr error_{};    // of the last attempt; the same
 };
 
+// From the moment the phase is seen another thread may end the call, and with it the call's own pin.
 void LaterCall::enter_phase(Phase phase, TimePoint until) noexcept {
+  const Handle pin = exchange_.second_handle();
   {
     const std::lock_guard lock{lock_};
     phase_ = phase;
@@ -91,7 +92,7 @@ void LaterCall::enter_phase(Phase phase, TimePoint until) noexcept {
 
 void LaterCall::ask_for_permit() noexcept {
   try {
-    if (budget_.remaining() < policy_.attempt_min) {
+    if (!budget_.holds(policy_.attempt_min)) {
       end(PolicyFailure::budget_spent);
       return;
     }
@@ -105,7 +106,7 @@ void LaterCall::ask_for_permit() noexcept {
 void LaterCall::entered(Bulkhead::Result permit) noexcept {
   if (!permit) {
     end(permit.error() == BulkheadError::full ? PolicyFailure::full : PolicyFailure::timed_out);
-  } else if (budget_.remaining() < policy_.attempt_min) {
+  } else if (!budget_.holds(policy_.attempt_min)) {
     permit->release();
     end(PolicyFailure::budget_spent);
   } else {
@@ -124,12 +125,15 @@ void LaterCall::start(Bulkhead::Permit permit) noexcept {
     attempts_ = number;
     ++starting_;
   }
+  std::optional<LaterBody::Turn> turn{std::in_place, self, number, std::move(permit), exchange_.second_handle()};
   enter_phase(Phase::running, end);
   std::exception_ptr thrown;
-  LaterBody::Turn turn{self, number, std::move(permit), exchange_.second_handle()};
-  try {
-    body_->start(Attempt{*budget_.clock_, end, number}, std::move(turn));
-  } catch (...) { thrown = std::current_exception(); }
+  if (is_running(number)) {  // else its time has passed already, or the loop is over: nothing is begun for nobody
+    try {
+      body_->start(Attempt{*budget_.clock_, end, number}, *std::move(turn));
+    } catch (...) { thrown = std::current_exception(); }
+  }
+  turn.reset();
   bool forget = false;
   {
     const std::lock_guard lock{lock_};
@@ -138,6 +142,11 @@ void LaterCall::start(Bulkhead::Permit permit) noexcept {
   if (forget) body_->forget_start();
   // Its Reply is somewhere else, or has died on the way here; then the attempt has ended without the reason.
   if (thrown != nullptr && give_up(number)) failed(std::move(thrown));
+}
+
+bool LaterCall::is_running(unsigned attempt) noexcept {
+  const std::lock_guard lock{lock_};
+  return phase_ == Phase::running && attempts_ == attempt;
 }
 
 bool LaterCall::claim(unsigned attempt) noexcept {

@@ -158,7 +158,10 @@ void Recording::State::write_in_turns() noexcept {
   while (!last) {
     {
       std::unique_lock guard{lock};
-      wake.wait_for(guard, write_interval, [&] { return ending || filling.size() >= options.buffer_bytes_max / 2; });
+      wake.wait_for(guard, write_interval, [&] {
+        const bool rest = status.state == RecordingState::full && !filling.empty();
+        return ending || rest || filling.size() >= options.buffer_bytes_max / 2;
+      });
       last = ending;
     }
     flush();
@@ -191,7 +194,9 @@ void Recording::State::flush() noexcept {
     } else {
       SLUICE_ASSERT(written == taken);
     }
-    if (status.state == RecordingState::recording || end_told) return;
+    const bool over = status.state == RecordingState::failed ||
+                      (status.state == RecordingState::full && status.waiting == 0);  // all of it is in the file
+    if (!over || end_told) return;
     told = status;
   }
   end_told = true;

@@ -2,8 +2,9 @@
 //
 // An exchange is pinned by the frame of its running handler and by every live handle. Whoever ends the last pin gives
 // the permit back, once, and sends the exchange home. DELIVER: an answer waits to be written. POSTED: the node is in
-// the mailbox, or its poster is about to put it there. NEWS: a streamed body moved. After a call that says so nothing of the exchange may be
-// touched by the caller. Written against Sync, so that a checker runs this very code under every interleaving.
+// the mailbox, or its poster is about to put it there. NEWS: a streamed body moved. After a call that says so nothing of
+// the exchange may be touched by the caller. Written against Sync, so that a checker runs this very code under every
+// interleaving.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,10 @@ class LifeOf {
   void begin() noexcept { word_.store(frame | one_handle, std::memory_order_relaxed); }
 
   /// One more handle, made from a live one.
-  void add_handle() noexcept { word_.fetch_add(one_handle, std::memory_order_relaxed); }
+  void add_handle() noexcept {
+    const std::uint32_t old = word_.fetch_add(one_handle, std::memory_order_relaxed);
+    SLUICE_ASSERT((old & handles) != handles);  // one more would be taken for a frame
+  }
 
   /// Any thread: if it isn't the last handle, ends it. False: it is the last, nothing was changed.
   bool end_if_not_last_handle(End& end) noexcept {

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <sluice/extra/policy.hpp>
@@ -150,6 +151,64 @@ TEST_F(PolicyLive, CallsThatAreUnderWayEndWithTheServer) {
   }
   EXPECT_TRUE(upstream.counters().balanced());
   EXPECT_EQ(upstream.counters().bulkhead.in_flight, 0u);
+}
+
+/// A handler whose loop has ended, while much of its budget is left, asks for a call all the same.
+class CallAfterTheLoop : public PolicyLive {
+ protected:
+  /// For a thread that pins the request until this has returned, or only by its responder.
+  void ask(const Request& request, Responder responder) {
+    is_asking_ = true;
+    over_.wait(false);
+    with_policy_later<int>(Policy{.dependency = upstream}, request,
+                           {.start =
+                                [this](const Attempt&, Reply<int> reply) {
+                                  ++started;
+                                  reply.succeed(1);
+                                },
+                            .done =
+                                [this, r = std::move(responder)](auto result) mutable {
+                                  ++ended;
+                                  EXPECT_FALSE(result.has_value());
+                                  r.respond(text("too late"));
+                                }});
+  }
+  void end_the_loop_first() {
+    serve();
+    Client leaving = client();
+    leaving.get("/");
+    ASSERT_TRUE(soon([&] { return is_asking_.load(); }));
+    leaving.reset();
+    server->drain(8s);
+    over_ = true;
+    over_.notify_all();
+    EXPECT_TRUE(soon([&] { return upstream.counters().active == 0 && ended == 1; }));
+    EXPECT_EQ(started, 0) << "it is over: nothing is begun any more";
+    EXPECT_TRUE(upstream.counters().balanced());
+  }
+
+  Dependency upstream{{}};
+  std::atomic<int> started{0}, ended{0};
+
+ private:
+  std::atomic<bool> is_asking_{false}, over_{false};
+};
+
+TEST_F(CallAfterTheLoop, EndsOnceFromAThreadThatHasOnlyTheResponder) {
+  std::thread thread;
+  app.get("/",
+          [&](const Request& request, Responder responder) {
+            thread = std::thread{[this, &request, r = std::move(responder)]() mutable { ask(request, std::move(r)); }};
+          },
+          {.budget = 1h});
+  end_the_loop_first();
+  thread.join();
+}
+
+TEST_F(CallAfterTheLoop, EndsOnceFromAHandlerOnThePool) {
+  app.get("/", blocking([&](const Request& request, Responder responder) { ask(request, std::move(responder)); }),
+          {.budget = 1h});
+  end_the_loop_first();
 }
 
 }  // namespace

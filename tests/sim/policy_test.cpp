@@ -239,6 +239,22 @@ TEST_F(Policies, AClientThatHasLeftGetsNoSecondAttempt) {
   EXPECT_EQ(upstream.counters().attempts, 1u);
 }
 
+TEST_F(Policies, AClientThatLeavesInAPauseGetsNoSecondAttempt) {
+  Dependency upstream{{.name = "upstream", .seed = 1}};
+  const Policy policy{.dependency = upstream, .attempts = 3, .backoff = {.base = 2s, .max = 2s}};
+  add("/", [&](const Request& q) {
+    return outcome(with_policy(policy, q, [](const Attempt&) -> std::string { throw 1; }));
+  });
+  serve();
+  Talker& leaving = client().get("/");
+  ASSERT_TRUE(until([&] { return upstream.counters().attempts_failed == 1; }));
+  ASSERT_EQ(upstream.counters().active, 1u) << "the seed gives no pause";
+  leaving.net().reset();
+  ASSERT_TRUE(until([&] { return upstream.counters().active == 0; }));
+  EXPECT_EQ(upstream.counters().failed_for(PolicyFailure::budget_spent), 1u);
+  EXPECT_EQ(upstream.counters().attempts, 1u);
+}
+
 TEST_F(Policies, ALoopIsRefusedBeforeAnythingIsCounted) {
   Dependency upstream{{.name = "upstream", .bulkhead = {.in_flight_max = 1}}};
   const Policy policy{.dependency = upstream};

@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -61,6 +62,8 @@ class CallBudget {
   friend class detail::LaterCall;
   struct Plain {};
   CallBudget(Plain, std::chrono::nanoseconds time) noexcept;
+  /// That much is left, and the client is still there.
+  bool holds(std::chrono::nanoseconds least) const noexcept;
 
   const Request* request_ = nullptr;
   const base::Clock* clock_;
@@ -299,6 +302,12 @@ struct PolicyErrorOf : PolicyError {
 /// For the client: 503 (full, timed_out), 504 (budget_spent) or 502; a Problem below 500 that was not_retryable is
 /// handed on as it is. The cause, for the log, says what has failed and with which exception.
 Problem to_problem(const PolicyError& error);
+/// The same for calls that return std::expected<T, Problem>.
+template <std::same_as<Problem> E>
+Problem to_problem(PolicyErrorOf<E> error) {
+  if (error.exception == nullptr && error.error) error.exception = std::make_exception_ptr(*std::move(error.error));
+  return to_problem(static_cast<const PolicyError&>(error));
+}
 
 namespace detail {
 
@@ -343,7 +352,7 @@ class BlockingCall {
   std::optional<Attempt> attempt_{};
   std::chrono::steady_clock::time_point next_at_{};  // not before
   unsigned attempts_ = 0;
-  bool running_ = false, over_ = false;
+  bool running_ = false, over_ = false, failed_ = false;
   PolicyFailure reason_ = PolicyFailure::attempts_used_up;
 };
 
@@ -491,8 +500,10 @@ struct PolicyCallLater {
 /// As with_policy(), for handlers that answer later: no thread is held, neither by an attempt nor by a pause. An attempt
 /// that is not answered by its deadline has timed out: Problem 504 for retry_if.
 ///   Thread:   a handler's, while it is pinned. `start` and `done` run in here, on the thread that answers an attempt, or
-///             on the request's loop between events; what they throw on the loop is logged.
+///             on the request's loop between events; what they throw on the loop is logged. `done` may run while `start`
+///             has not returned, if the attempt's time passes meanwhile.
 ///   Lifetime: pins the request until `done` has returned. The policy is copied.
+///   Errors:   std::invalid_argument for a policy that is none, or without `start` or `done`.
 ///   Cost:     two allocations, and up to two mailbox posts for each pause or timeout that is asked for off the loop.
 template <class T>
   requires std::is_nothrow_move_constructible_v<T>
@@ -549,6 +560,7 @@ bool Reply<T>::fail(std::exception_ptr error) noexcept {
 template <class T>
   requires std::is_nothrow_move_constructible_v<T>
 void with_policy_later(const Policy& policy, const Request& request, PolicyCallLater<T> call) {
+  if (!call.start || !call.done) throw std::invalid_argument{"with_policy_later() needs start and done"};
   detail::call_later(policy, request, std::make_unique<detail::LaterBodyOf<T>>(std::move(call)));
 }
 

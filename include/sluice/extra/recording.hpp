@@ -40,7 +40,7 @@ struct RecordingOptions {
   /// Of lines that wait for the disk, 4 KiB to 1 GiB; a line has some 40 bytes. As much again while it is written.
   std::size_t buffer_bytes_max = 4 * 1024 * 1024;
   /// Called once, if the recording is full or has failed.
-  ///   Thread: the one that writes, or the caller of flush(); must not throw.
+  ///   Thread: the one that writes, or the caller of flush(). Must not throw, call flush() or end the recording.
   std::function<void(const RecordingStatus&)> on_end{};
 };
 

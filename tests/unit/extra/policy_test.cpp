@@ -121,6 +121,10 @@ TEST(Policy, ProblemsForTheClientSayWhoseFaultItWas) {
             "no such user");
   EXPECT_EQ(to_problem({PolicyFailure::not_retryable, 1, thrown(Problem{500})}).status(), 502);
   EXPECT_EQ(to_problem({PolicyFailure::attempts_used_up, 1, thrown(Problem{404})}).status(), 502);
+  PolicyErrorOf<Problem> returned;
+  returned.reason = PolicyFailure::not_retryable;
+  returned.error = Problem{404, {}, "no such user"};
+  EXPECT_EQ(to_problem(returned).detail(), "no such user");
   const Problem problem = to_problem({PolicyFailure::attempts_used_up, 2, thrown(std::runtime_error{"secret"})});
   EXPECT_EQ(problem.cause(), "attempts_used_up after 2 attempts: secret");
   EXPECT_EQ(problem.detail(), "");
