@@ -7,10 +7,10 @@ each head with fixed bytes, so the rest is sluice's own.
     bench/kernel/run.py --rounds 1 --seconds 1 --only depth-1  a first look
     bench/kernel/run.py --peers                                beside other HTTP servers as well, an hour
 
-Each server answers each request rightly once before anything is measured. Each run has a fresh server, warmed up; the servers take turns, and the order moves on from round to round. The figure
-is the server's processor time per request, as the kernel's scheduler counts it: it depends little on how fast the
-generator is, and the ratio to the bare server of the same round little on how fast the machine is. Writes results.json
-and table.md to --out.
+Each server answers each request rightly once before anything is measured. Each run has a fresh server, warmed up; the
+servers take turns, and the order moves on from round to round. The figure is the server's processor time per request,
+as the kernel's scheduler counts it: it depends little on how fast the generator is, and the ratio to the bare server of
+the same round little on how fast the machine is. Writes results.json and table.md to --out.
 """
 import argparse
 import contextlib
@@ -21,7 +21,6 @@ import resource
 import shlex
 import shutil
 import socket
-import subprocess
 import sys
 import time
 
@@ -29,19 +28,17 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scenarios"))
 sys.path.insert(0, str(HERE.parent / "scenarios" / "overload"))
 
+from asking import CONNECTIONS, WARMUP_SECONDS, closed_loop, cost_of, pinned_server, run_generator  # noqa: E402
 from harness import BUILD, Failure, Pinning, Server, commit, program, run_script  # noqa: E402
 from lab import raise_descriptors  # noqa: E402
 from peers import PEERS, why_missing  # noqa: E402
-from probes import Steal, Usage, call_counter, machine_of, resident_bytes  # noqa: E402
+from probes import Steal, call_counter, machine_of, resident_bytes  # noqa: E402
 from table import Found, page, ratios  # noqa: E402
 from workloads import IDLE, WORKLOADS, check_answers  # noqa: E402
 
-CONNECTIONS = 64
 IDLE_COUNT = 10_000
 WARMUP_REQUESTS = 2_000  # before memory is looked at: a ring of buffers has been used all round
-WARMUP_SECONDS = 0.5
 COUNT_SECONDS = 1       # of the run in which system calls are counted
-MARGIN_SECONDS = 30     # of a load, for connecting and its end
 BARE = "bare epoll"     # everything is compared with it
 
 
@@ -138,43 +135,21 @@ class Bench:
                 with self.server(name, WORKLOADS[key]) as server:
                     check_answers(name, server.address, WORKLOADS[key], name.startswith("bare"))
 
-    @contextlib.contextmanager
     def server(self, name, workload):
-        """A fresh one, pinned. That a server ends well is for the tests to prove."""
         flags = workload.bare if name.startswith("bare") else []
-        server = Server(self.pinning.of_server([*self.commands[name], *flags]))
-        try:
-            yield server
-        finally:
-            server.stop()
+        return pinned_server(self.pinning, [*self.commands[name], *flags])
 
     def load(self, workload, server, seconds):
         """Asks for `seconds`; what the generator reports."""
-        port = server.address.rsplit(":", 1)[1]
-        if workload.load is None:
-            whole = max(1, round(seconds))
-            command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{whole}", "-H", "Connection: close",
-                       f"http://{server.address}/"]
-        else:
-            command = [self.generator, "--port", port, "--connections", str(CONNECTIONS), "--seconds", str(seconds),
-                       *workload.load]
-        # subprocess.run kills it if it is late, or if we are ended.
-        try:
-            done = subprocess.run(self.pinning.of_generator(command), stdin=subprocess.DEVNULL, capture_output=True,
-                                  text=True, timeout=seconds + MARGIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise Failure(f"{shlex.join(command)} did not end within {seconds + MARGIN_SECONDS:g} s; "
-                          f"the server is {shlex.join(server.command)}") from None
-        if done.returncode != 0:
-            raise Failure(f"{shlex.join(command)} returned {done.returncode}: {done.stderr.strip()}")
         if workload.load is not None:
-            report = json.loads(done.stdout)
-            if report["errors"]:
-                raise Failure(f"{shlex.join(command)} lost {report['errors']} connections")
-            return report
-        found = re.search(r"(\d+) requests in ([\d.]+)s", done.stdout)
-        if found is None or "Non-2xx" in done.stdout:
-            raise Failure(f"{shlex.join(command)} said: {done.stdout.strip()}")
+            flags = ["--connections", str(CONNECTIONS), *workload.load]
+            return closed_loop(self.pinning, self.generator, server, seconds, flags)
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}", "-H", "Connection: close",
+                   f"http://{server.address}/"]
+        said = run_generator(self.pinning, command, seconds, server)
+        found = re.search(r"(\d+) requests in ([\d.]+)s", said)
+        if found is None or "Non-2xx" in said:
+            raise Failure(f"{shlex.join(command)} said: {said.strip()}")
         return {"requests": int(found.group(1)), "seconds": float(found.group(2))}
 
 
@@ -185,13 +160,8 @@ def measure(bench, name, workload):
     steal = Steal()
     with bench.server(name, workload) as server:
         bench.warm_up(name, workload, server)
-        before = Usage.of(server.process.pid)
-        report = bench.load(workload, server, bench.options.seconds)
-        spent = Usage.of(server.process.pid) - before
-    requests = report["requests"]
-    return {"cpu_us": spent.cpu_ns / 1000 / requests, "switches": spent.switches / requests,
-            "rps": requests / report["seconds"], "core": spent.cpu_ns / 1e9 / report["seconds"], "requests": requests,
-            "steal": steal.share(), "load": report}
+        cost = cost_of(server, lambda: bench.load(workload, server, bench.options.seconds))
+    return {**cost, "steal": steal.share()}
 
 
 def count_calls(bench, name, workload):

@@ -14,12 +14,10 @@ A command of `compare` starts a server that prints `listening on 127.0.0.1:PORT`
 The servers take turns, round by round; a figure is the median of the rounds, and a ratio the median of the rounds' own.
 """
 import argparse
-import contextlib
 import json
 import pathlib
 import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,13 +25,11 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scenarios"))
 
-from harness import BUILD, Failure, Pinning, Server, commit, program, run_load, run_script  # noqa: E402
-from probes import Steal, Usage, machine_of  # noqa: E402
+from asking import CONNECTIONS, MARGIN_SECONDS, WARMUP_SECONDS, closed_loop, cost_of, pinned_server  # noqa: E402
+from harness import BUILD, Pinning, commit, program, run_load, run_script  # noqa: E402
+from probes import Steal, machine_of  # noqa: E402
 
 HINT = "Build the preset release."
-CONNECTIONS = 64
-WARMUP_SECONDS = 0.5
-MARGIN_SECONDS = 30
 WAIT_SECONDS = 0.010          # of the handler of /wait
 THREADS = (2, 4, 8, 16, 32, 64)
 COMPARED = {"depth 1": [], "depth 16": ["--depth", "16"], "browser": ["--browser"]}
@@ -75,40 +71,19 @@ class Bench:
             self.pinning.why_not = "as asked"
         self.generator = program(options.build / "bench" / "kernel-load", HINT)
 
-    @contextlib.contextmanager
-    def server(self, command):
-        server = Server(self.pinning.of_server(command))
-        try:
-            yield server
-        finally:
-            server.stop()
-
-    def closed(self, server, flags, seconds):
-        """As many requests as it answers; what the generator reports."""
-        command = [self.generator, "--port", server.address.rsplit(":", 1)[1], "--seconds", str(seconds), *flags]
-        done = subprocess.run(self.pinning.of_generator(command), stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=seconds + MARGIN_SECONDS)
-        if done.returncode != 0:
-            raise Failure(f"{shlex.join(command)} returned {done.returncode}: {done.stderr.strip()}")
-        report = json.loads(done.stdout)
-        if report["errors"]:
-            raise Failure(f"{shlex.join(command)} lost {report['errors']} connections")
-        return report
-
     def cost(self, command, flags):
-        """One run on a fresh server: CPU microseconds and context switches per request, requests per second."""
-        with self.server(command) as server:
-            flags = ["--connections", str(CONNECTIONS), *flags]
-            self.closed(server, flags, WARMUP_SECONDS)
-            before = Usage.of(server.process.pid)
-            report = self.closed(server, flags, self.options.seconds)
-            spent = Usage.of(server.process.pid) - before
-        return {"us": spent.cpu_ns / 1000 / report["requests"], "switches": spent.switches / report["requests"],
-                "rps": report["requests"] / report["seconds"]}
+        """One run on a fresh server, warmed up; `flags` may say another number of connections."""
+        def ask(seconds):
+            return closed_loop(self.pinning, self.generator, server, seconds,
+                               ["--connections", str(CONNECTIONS), *flags])
+
+        with pinned_server(self.pinning, command) as server:
+            ask(WARMUP_SECONDS)
+            return cost_of(server, lambda: ask(self.options.seconds))
 
     def open(self, command, path, rate):
         """An open loop at `rate`: latencies of the 2xx in microseconds from when each was due, and whether it counts."""
-        with self.server(command) as server, tempfile.NamedTemporaryFile(suffix=".json") as out:
+        with pinned_server(self.pinning, command) as server, tempfile.NamedTemporaryFile(suffix=".json") as out:
             load = [program(self.options.build / "bench" / "sluice-load", HINT), "run", f"http://{server.address}{path}",
                     "-R", str(round(rate)), "-c", "256", "-d", f"{self.options.seconds:g}s", "--warmup", "1s", "-o",
                     out.name]
@@ -133,7 +108,7 @@ def in_turn(bench, commands, measure):
 
 
 def ratio(runs, name, first, key):
-    """Median and least of the rounds' ratios."""
+    """The median of the rounds' ratios, and the ratio of the minima."""
     ratios = [run[key] / base[key] for run, base in zip(runs[name], runs[first])]
     return statistics.median(ratios), min(run[key] for run in runs[name]) / min(run[key] for run in runs[first])
 
@@ -143,8 +118,8 @@ def compare_cost(bench, what, commands, flags):
     runs = in_turn(bench, commands, lambda name: bench.cost(commands[name], flags(name)))
     first = next(iter(commands))
     for name in commands:
-        middle, least = ratio(runs, name, first, "us")
-        print(f"{what:10} {name:16} {median(runs[name], 'us'):7.2f} us  {middle:5.2f} (minima {least:5.2f})  "
+        middle, least = ratio(runs, name, first, "cpu_us")
+        print(f"{what:10} {name:16} {median(runs[name], 'cpu_us'):7.2f} us  {middle:5.2f} (minima {least:5.2f})  "
               f"{median(runs[name], 'rps'):9,.0f}/s  {median(runs[name], 'switches'):.3f} switches", flush=True)
     return runs
 

@@ -159,5 +159,29 @@ class Runs(unittest.TestCase):
             self.assertIn(version, page)
 
 
+class Studies(unittest.TestCase):
+    def run_script(self, *flags):
+        return subprocess.run([sys.executable, "-B", str(KERNEL / "study.py"), *flags], text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
+
+    def test_what_it_is_told_is_checked(self):
+        for flags, said in ((["compare", "one=true"], "two servers at least"),
+                            (["compare", "true", "false"], "NAME=COMMAND"), (["pool", "one=true"], "takes no servers")):
+            with self.subTest(flags=flags):
+                done = self.run_script(*flags)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(said, done.stderr)
+
+    def test_two_servers_are_compared(self):
+        showcase = f"{BUILD / 'examples' / 'sluice-showcase'} --listen 127.0.0.1:0 --loops 1 --quiet --io epoll"
+        bare = BUILD / "bench" / "kernel-epoll"
+        done = self.run_script("compare", f"one={showcase}", f"other={bare}", "--rounds", "1", "--seconds", "0.5",
+                               "--build", str(BUILD))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for what in ("depth 1", "depth 16", "browser"):
+            self.assertRegex(done.stdout, rf"(?m)^{what} +one +[\d.]+ us +1\.00 ")
+            self.assertRegex(done.stdout, rf"(?m)^{what} +other +[\d.]+ us +[\d.]+ ")
+
+
 if __name__ == "__main__":
     unittest.main()
