@@ -66,7 +66,8 @@ function event_rows(study) {
                        share_of(event.good_share_during),
                        is_number(event.recovered_after_s) ?
                            (event.recovered_after_s === 0 ? "at once" : `after ${at_text(event.recovered_after_s)}`) :
-                                                            "not by the end"]));
+                           event.aftermath_seen ? "not while it was seen" :
+                                                  "not seen"]));
   if (rows.length === 0) return null;
   return section(
       "What went wrong, and when all was well again", table_of({

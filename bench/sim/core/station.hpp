@@ -46,7 +46,9 @@ class Station {
   std::optional<base::TimePoint> next_end() const noexcept {
     if (jobs_.empty() || pace_ <= 0) return std::nullopt;
     const double left = std::max(0.0, jobs_.top().first - done_) / speed();
-    return now_ + base::Duration{static_cast<std::int64_t>(left) + 1};
+    const auto most = static_cast<double>((latest - now_).count());
+    return left < most ? now_ + base::Duration{static_cast<std::int64_t>(left) + 1}
+                       : std::max(latest, now_ + base::Duration{1});
   }
   /// The job that next_end() spoke of.
   std::uint64_t take(base::TimePoint now) {
@@ -62,6 +64,9 @@ class Station {
   std::size_t waiting() const noexcept { return waiting_.size(); }
 
  private:
+  /// Three years: what takes longer ends then, long after whoever waits for it has left.
+  static constexpr base::TimePoint latest{base::Duration{100'000'000'000'000'000}};
+
   /// Of each job: 1 is full speed.
   double speed() const noexcept {
     const double count = static_cast<double>(jobs_.size()), knee = options_.knee;

@@ -15,6 +15,8 @@ namespace sluice::sim {
 using base::Duration;
 using base::TimePoint;
 
+inline double seconds(Duration time) noexcept { return static_cast<double>(time.count()) * 1e-9; }
+
 struct VirtualClock final : base::Clock {
   TimePoint now() const noexcept override { return time; }
   std::time_t wall() const noexcept override { return 0; }

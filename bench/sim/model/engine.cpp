@@ -12,6 +12,8 @@ namespace {
 
 using admission::Claim;
 
+constexpr Duration retry_delay_max = std::chrono::hours{1};
+
 /// Streams of random numbers that have nothing to do with one another.
 std::uint64_t stream(const Scenario& scenario, std::uint64_t number) noexcept {
   return scenario.seed * 1'000'003 + number * 7'919;
@@ -40,14 +42,23 @@ std::uint64_t identity_of(std::uint32_t kind, std::uint32_t number) noexcept {
   return mixed.next() | 1;
 }
 
-/// Until all that was offered has its answer or nobody waits for one.
+/// Until the attempt behind this many; `spread`: 0.5 to 1.5.
+Duration delay_of(const ClientKind& kind, unsigned attempts, double spread) noexcept {
+  if (!kind.backoff) return kind.retry_delay;
+  return std::min(retry_delay_max, scaled(kind.retry_delay * (1 << std::min(attempts - 1, 16u)), spread));
+}
+
+/// Until all that was offered has its answer or nobody waits for one, with every attempt there may be.
 Duration patience_max(const Scenario& scenario) noexcept {
-  Duration most{0};
-  for (const Route& route : scenario.routes) most = std::max(most, route.budget);
+  Duration budget{0}, most{0};
+  for (const Route& route : scenario.routes) budget = std::max(budget, route.budget);
   for (const ClientKind& kind : scenario.clients) {
-    most = std::max({most, kind.timeout.value_or(Duration{0}), kind.give_up.value_or(Duration{0})});
+    const Duration one = std::max(budget, kind.timeout.value_or(Duration{0}));
+    Duration all = one;
+    for (unsigned attempts = 1; attempts <= kind.retries; ++attempts) all += delay_of(kind, attempts, 1.5) + one;
+    most = std::max(most, kind.give_up ? std::min(all, *kind.give_up) : all);
   }
-  return most + std::chrono::seconds{1};
+  return std::max(most, budget) + std::chrono::seconds{1};
 }
 
 }  // namespace
@@ -226,7 +237,7 @@ void Engine::attempt(std::uint32_t index) {
 void Engine::told(const Work& work, Claim outcome, std::optional<ShedReason> reason) {
   const std::uint32_t server = server_of_host_[work.host];
   --servers_[server].in_flight;
-  if (work.waiting && outcome != Claim::abandoned) ledger_.waits_no_more(work);
+  if (work.waiting && outcome != Claim::abandoned) ledger_.waits_no_more(work, at());
   const auto index = static_cast<std::uint32_t>(work.owner);
   const CallView view = calls_[index].view;
   const auto refused = [&](std::size_t why) {
@@ -234,7 +245,7 @@ void Engine::told(const Work& work, Claim outcome, std::optional<ShedReason> rea
     no_luck(index, Fate::refused);
   };
   const auto spoiled = [&](Fate how) {
-    if (work.permit && how != Fate::failed) ledger_.zombie(work);
+    if (work.permit && how != Fate::failed) ledger_.zombie(work, at());
     if (cutting_) how = Fate::failed;
     ledger_.spoiled(view, how, at());
     no_luck(index, how);
@@ -259,8 +270,7 @@ void Engine::no_luck(std::uint32_t index, Fate fate) {
   const Call& call = calls_[index];
   const ClientKind& kind = scenario_.clients[call.client];
   if (call.attempts > kind.retries) return finish(index, fate);
-  Duration delay = kind.retry_delay;
-  if (kind.backoff) delay = scaled(delay * (1 << std::min(call.attempts - 1, 16u)), 0.5 + spread_.uniform());
+  const Duration delay = delay_of(kind, call.attempts, kind.backoff ? 0.5 + spread_.uniform() : 1);
   if (kind.give_up && at() + delay >= call.view.first + *kind.give_up) return finish(index, fate);
   schedule(now() + delay, again, index);
 }

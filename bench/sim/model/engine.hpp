@@ -60,7 +60,7 @@ class Engine final : private Handler, private Watcher {
   Duration drawn(const Service& service, Draw& draw) noexcept;
 
   // ---- servers.cpp: what serves them
-  void waits(const Work& work) override { ledger_.waits(work); }
+  void waits(const Work& work) override { ledger_.waits(work, at()); }
   std::optional<TimePoint> begun(Work& work) override;
   void ended(const Work& work) override;
   void begin_behind(Work& work);
@@ -102,6 +102,7 @@ class Engine final : private Handler, private Watcher {
   std::vector<bool> active_;  // of the troubles
   std::uint32_t turn_ = 0;    // of the balancer
   std::uint32_t next_leaving_ = 0;
+  std::size_t deploy_event_ = 0;  // in the books
   bool cutting_ = false;  // who is told now has lost its connection
   Ledger ledger_;
 };

@@ -19,6 +19,7 @@ struct CallView {
 
 class Ledger {
  public:
+  /// `scenario` outlives this.
   explicit Ledger(const Scenario& scenario, Policy policy);
 
   void came(const CallView& call);
@@ -31,11 +32,11 @@ class Ledger {
   void answered(const CallView& call, std::uint32_t server, Duration latency);
 
   // ---- work: on a host, until that is gone
-  void waits(const Work& work);
-  void waits_no_more(const Work& work);
+  void waits(const Work& work, Duration at);
+  void waits_no_more(const Work& work, Duration at);
   void starts(const Work& work, Duration waited, Duration at);
-  void ends(const Work& work);
-  void zombie(const Work& work);
+  void ends(const Work& work, Duration at);
+  void zombie(const Work& work, Duration at);
   void host_is_new(std::uint32_t host);
   void host_is_gone(std::uint32_t host);
   /// Nothing waits or runs there.
@@ -43,7 +44,10 @@ class Ledger {
 
   /// At the end of each tenth of a second.
   void take_sample(Duration at);
-  void event(EventResult event) { result_.events.push_back(std::move(event)); }
+  /// Its number.
+  std::size_t event(EventResult event);
+  /// At another time than was said; not after the run.
+  void event_ends(std::size_t event, Duration at) noexcept;
   Result close();
 
  private:
@@ -54,11 +58,21 @@ class Ledger {
   bool measured(Duration at) const noexcept { return at >= warmup_ && at <= end_; }
   Sample* sample_at(std::size_t route, Duration at) noexcept;
   Gauge* gauge(const Work& work) noexcept;
-  void change(const Work& work, std::uint64_t Gauge::* which, int by);
-  double share(Duration from, Duration to) const noexcept;
+  void change(const Work& work, std::uint64_t Gauge::* which, int by, Duration at);
+  void note_peaks(std::size_t route, Duration at) noexcept;
+  bool undecided(const CallView& call, Duration at) const noexcept;
+  /// The tenths that an event touches.
+  struct Span {
+    std::size_t begin = 0, end = 0;
+  };
+  Span span(const EventResult& event) const noexcept;
+  std::optional<double> share_before(const EventResult& event) const;
+  double share_during(const EventResult& event) const noexcept;
   void judge_event(EventResult& event) const;
 
+  const Scenario& scenario_;
   const Duration warmup_, end_;
+  std::vector<Duration> begins_{};  // of all events, in their order
   Result result_;
   std::vector<std::vector<Gauge>> hosts_{};  // of each route; empty: gone
   std::vector<Gauge> routes_{};

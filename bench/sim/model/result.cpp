@@ -1,6 +1,7 @@
 #include "sim/model/result.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace sluice::sim {
 
@@ -25,6 +26,15 @@ const char* to_string(Fate fate) noexcept {
 }
 
 const char* to_string(Policy policy) noexcept { return policy == Policy::sluice ? "sluice" : "naive"; }
+
+std::string plain_number(double value) {
+  char digits[400];
+  std::snprintf(digits, sizeof digits, "%.6f", value);
+  std::string text = digits;
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
 
 void Counts::add(const Counts& other) noexcept {
   offered += other.offered;

@@ -41,11 +41,6 @@ struct Counts {
   std::uint64_t timed_out = 0, failed = 0, left = 0;  // of attempts: a 504, an error, a client that left
 
   std::uint64_t good() const noexcept { return fates[0]; }
-  std::uint64_t refused() const noexcept {
-    std::uint64_t sum = 0;
-    for (const auto count : refusals) sum += count;
-    return sum;
-  }
   void add(const Counts& other) noexcept;
 };
 
@@ -72,9 +67,12 @@ struct PartResult {
 struct EventResult {
   std::string what{};
   double begin_s = 0, end_s = 0;
-  double good_before = 0, good_during = 0;  // share of the calls
-  /// Until goodput was back at 95 % of what it was before; none: not by the scenario's end.
+  std::optional<double> good_before{};  // share of the calls; none: there were none without another event
+  double good_during = 0;
+  /// Until goodput was back at 95 % of what it was before; none: not by the next event or the scenario's end.
   std::optional<double> recovered_s{};
+  bool aftermath_seen = true;  // there was half a second behind it, and something to compare it with
+  bool next_began = false;     // what was seen of it ended with another event
 };
 
 struct ServerResult {
@@ -94,5 +92,7 @@ struct Result {
 };
 
 const char* to_string(Policy policy) noexcept;
+/// As people write it: "20", "0.5", at most six decimals.
+std::string plain_number(double value);
 
 }  // namespace sluice::sim

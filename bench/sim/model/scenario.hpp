@@ -115,7 +115,7 @@ struct Scenario {
   std::vector<Trouble> troubles{};
 };
 
-inline constexpr std::uint64_t calls_max = 20'000'000;
+inline constexpr std::uint64_t calls_max = 20'000'000;  // each attempt counts
 
 /// How many calls will come, on average.
 double expected_calls(const Scenario& scenario) noexcept;

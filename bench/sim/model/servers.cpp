@@ -9,8 +9,6 @@ namespace {
 
 constexpr Duration rollout_step = std::chrono::milliseconds{50};
 
-double seconds(Duration time) noexcept { return static_cast<double>(time.count()) * 1e-9; }
-
 std::string name_of(const Scenario& scenario, const Trouble& trouble) {
   std::string where;
   switch (trouble.where) {
@@ -23,10 +21,7 @@ std::string name_of(const Scenario& scenario, const Trouble& trouble) {
     case Trouble::What::error: return where + " fails";
     case Trouble::What::slow: break;
   }
-  std::string factor = std::to_string(trouble.factor);  // "20.000000"
-  factor.erase(factor.find_last_not_of('0') + 1);
-  if (factor.ends_with('.')) factor.pop_back();
-  return where + " is slow x" + factor;
+  return where + " is slow x" + plain_number(trouble.factor);
 }
 
 /// Where the work is, for a station that gives it back.
@@ -99,7 +94,7 @@ void Engine::end_station(std::uint32_t index) {
   watch(index);
 }
 
-void Engine::ended(const Work& work) { ledger_.ends(work); }
+void Engine::ended(const Work& work) { ledger_.ends(work, at()); }
 
 void Engine::watch(std::uint32_t index) {
   Place& place = stations_[index];
@@ -151,6 +146,12 @@ void Engine::roll_out() {
   const Duration took = now() - server.since;
   switch (server.stage) {
     case Stage::up:
+      // Its end is not known yet, and may not be seen.
+      if (next_leaving_ == 0) {
+        deploy_event_ = ledger_.event({.what = "deploy of " + std::to_string(servers_.size()) + " servers",
+                                       .begin_s = seconds(deploy.at),
+                                       .end_s = seconds(scenario_.duration)});
+      }
       hosts_[server.host]->drain();
       server.stage = Stage::leaving;
       server.since = now();
@@ -171,12 +172,7 @@ void Engine::roll_out() {
       if (took < deploy.down) break;
       server.stage = Stage::up;
       new_host(server);
-      if (++next_leaving_ == servers_.size()) {
-        ledger_.event({.what = "deploy of " + std::to_string(servers_.size()) + " servers",
-                       .begin_s = seconds(deploy.at),
-                       .end_s = seconds(at())});
-        return;
-      }
+      if (++next_leaving_ == servers_.size()) { return ledger_.event_ends(deploy_event_, at()); }
       break;
   }
   schedule(now() + rollout_step, rollout);

@@ -2,7 +2,9 @@
 // Values only. Private to scenario_file.cpp and link.cpp.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,12 +41,15 @@ struct StepDraft {
 
 struct ArrivalsDraft {
   enum class Kind : std::uint8_t { steady, burst, ramp, steps };
-  Kind kind = Kind::steady;
+  std::optional<Kind> pattern{};  // as the file has it
   bool poisson = true;
   double rate_per_s = 0;
   double low = 0.2, high = 3;  // of a burst or a ramp: times the rate
   double on_s = 1, off_s = 4;
   std::vector<StepDraft> steps{};
+  std::set<std::string, std::less<>> given{};  // the keys that are there
+
+  Kind kind() const noexcept { return pattern.value_or(given.contains("steps") ? Kind::steps : Kind::steady); }
 };
 
 struct Draft {

@@ -12,8 +12,6 @@ constexpr std::uint32_t later_permits = 10'000;  // connections_max
 constexpr std::uint64_t threads_least = 16;
 constexpr std::size_t stretches_max = 100'000;
 
-double seconds(Duration time) noexcept { return static_cast<double>(time.count()) * 1e-9; }
-
 class Linker {
  public:
   Linker(Draft& draft, Document& document) : draft_{draft}, scenario_{draft.scenario}, document_{document} {}
@@ -29,6 +27,7 @@ class Linker {
     for (std::size_t i = 0; i < draft_.lanes.size(); ++i) settle(draft_.lanes[i]);
     for (std::size_t i = 0; i < draft_.routes.size(); ++i) finish(draft_.routes[i]);
     for (const EventDraft& event : draft_.events) finish(event);
+    check_deploy();
   }
 
  private:
@@ -52,16 +51,43 @@ class Linker {
 
   // ---- the rate over time
 
+  /// A key that does nothing is refused: which one came first must not decide.
+  bool check_keys(const ArrivalsDraft& from) {
+    using Kind = ArrivalsDraft::Kind;
+    const Kind kind = from.kind();
+    struct Rule {
+      const char* key;
+      bool useful;
+      const char* why;
+    };
+    const bool shaped = kind == Kind::burst || kind == Kind::ramp;
+    const Rule rules[] = {
+        {"steps", kind == Kind::steps, "cannot be given with another pattern"},
+        {"rate_per_s", kind != Kind::steps, "must be left out where there are steps, which have their own"},
+        {"low", shaped, "needs \"pattern\": \"burst\" or \"ramp\""},
+        {"high", shaped, "needs \"pattern\": \"burst\" or \"ramp\""},
+        {"on_s", kind == Kind::burst, "needs \"pattern\": \"burst\""},
+        {"off_s", kind == Kind::burst, "needs \"pattern\": \"burst\""},
+    };
+    for (const Rule& rule : rules) {
+      if (rule.useful || !from.given.contains(rule.key)) continue;
+      fail(std::string{"arrivals."} + rule.key, rule.why);
+      return false;
+    }
+    return true;
+  }
   void stretch() {
     if (draft_.replayed) return;
     const ArrivalsDraft& from = draft_.arrivals;
     scenario_.arrivals.poisson = from.poisson;
-    const bool steps = from.kind == ArrivalsDraft::Kind::steps;
+    const ArrivalsDraft::Kind kind = from.kind();
+    if (!check_keys(from)) return;
+    const bool steps = kind == ArrivalsDraft::Kind::steps;
     if (steps && from.steps.empty()) return fail("arrivals", "needs at least one of steps");
     if (!steps && from.rate_per_s <= 0) return fail("arrivals", "needs rate_per_s");
     const double end = seconds(scenario_.duration);
     const double low = from.low * from.rate_per_s, high = from.high * from.rate_per_s;
-    switch (from.kind) {
+    switch (kind) {
       case ArrivalsDraft::Kind::steady: return add(0, end, from.rate_per_s, from.rate_per_s);
       case ArrivalsDraft::Kind::ramp: return add(0, end, low, high);
       case ArrivalsDraft::Kind::burst:
@@ -103,7 +129,7 @@ class Linker {
       if (found == draft_.lanes.begin() + static_cast<std::ptrdiff_t>(shared)) {
         return fail(route.place + ".lane", "there is no lane \"" + route.lane + "\" in lanes");
       }
-      if (route.own.given || !route.own.workers) {
+      if (route.own.given) {
         return fail(route.place,
                     "what belongs to a lane (in_flight_max, handler, ...) must be said at lane \"" + route.lane + "\"");
       }
@@ -199,8 +225,21 @@ class Linker {
     if (trouble.at + trouble.length > scenario_.duration) {
       return fail(from.place, "ends after duration_s; nothing would be seen of what comes then");
     }
+    check_begin(from.place, trouble.at);
     trouble.index = *index;
     scenario_.troubles.push_back(trouble);
+  }
+
+  void check_begin(const std::string& place, Duration at) {
+    if (at <= scenario_.warmup) fail(place + ".at_s", "must be later than warmup_s, or there is nothing before it");
+  }
+  void check_deploy() {
+    const auto& deploy = scenario_.servers.deploy;
+    if (!deploy) return;
+    if (deploy->at >= scenario_.duration) {
+      return fail("servers.deploy.at_s", "must be before duration_s; nothing would be seen of it");
+    }
+    check_begin("servers.deploy", deploy->at);
   }
 
   Draft& draft_;
@@ -217,16 +256,15 @@ void scale_load(Scenario& scenario, double factor) {
     stretch.from_per_s *= factor;
     stretch.to_per_s *= factor;
   }
-  for (Recorded& one : scenario.recording) {
-    one.at = Duration{static_cast<std::int64_t>(static_cast<double>(one.at.count()) / factor)};
-  }
 }
 
 std::expected<void, std::string> check_size(const Scenario& scenario) {
-  const double calls = expected_calls(scenario);
-  if (calls > static_cast<double>(calls_max)) {
+  double shares = 0, attempts = 0;  // of a call, if none has luck
+  for (const ClientKind& kind : scenario.clients) shares += kind.share;
+  for (const ClientKind& kind : scenario.clients) attempts += kind.share / shares * (1.0 + kind.retries);
+  if (expected_calls(scenario) * attempts > static_cast<double>(calls_max)) {
     return std::unexpected{"arrivals: more than " + std::to_string(calls_max) +
-                           " calls would come; lower rate_per_s or duration_s"};
+                           " attempts could come; lower rate_per_s, duration_s or retries"};
   }
   return {};
 }

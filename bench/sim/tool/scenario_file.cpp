@@ -109,6 +109,7 @@ void read_route(const Value& value, Draft& draft) {
                           }},
                          {"handler",
                           [&](const Value& it) {
+                            route.own.given = true;
                             read_choice<bool>(it, route.own.workers, {{"blocking", true}, {"answers_later", false}});
                           }},
                          {"rate_limit", [&](const Value& it) { read_rate_limit(it, route.route.rate_limit); }},
@@ -269,6 +270,7 @@ void read_step(const Value& value, ArrivalsDraft& arrivals) {
 
 void read_arrivals(const Value& value, ArrivalsDraft& arrivals) {
   using Kind = ArrivalsDraft::Kind;
+  arrivals.given.insert(value.node.keys.begin(), value.node.keys.end());
   read_object(
       value,
       {
@@ -278,18 +280,14 @@ void read_arrivals(const Value& value, ArrivalsDraft& arrivals) {
           {"pattern",
            [&](const Value& it) {
              read_choice<Kind>(
-                 it, arrivals.kind,
+                 it, arrivals.pattern.emplace(),
                  {{"steady", Kind::steady}, {"burst", Kind::burst}, {"ramp", Kind::ramp}, {"steps", Kind::steps}});
            }},
           {"low", [&](const Value& it) { arrivals.low = read_number(it, {0, 1e6}); }},
           {"high", [&](const Value& it) { arrivals.high = read_number(it, {0, 1e6}); }},
           {"on_s", [&](const Value& it) { arrivals.on_s = read_number(it, {0.1, s_max}); }},
           {"off_s", [&](const Value& it) { arrivals.off_s = read_number(it, {0.1, s_max}); }},
-          {"steps",
-           [&](const Value& it) {
-             arrivals.kind = Kind::steps;
-             read_array(it, [&](const Value& step) { read_step(step, arrivals); });
-           }},
+          {"steps", [&](const Value& it) { read_array(it, [&](const Value& step) { read_step(step, arrivals); }); }},
       });
 }
 

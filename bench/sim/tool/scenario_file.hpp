@@ -19,10 +19,10 @@ namespace sluice::sim {
 /// Puts a number where `path` says. A path of one key that belongs to routes or lanes changes all of them.
 [[nodiscard]] std::expected<void, std::string> change(Node& root, std::string_view path, double number);
 
-/// The same load, so many times as fast. `factor` above 0.
+/// So many times the rate of a scenario that is no replay. `factor` above 0.
 void scale_load(Scenario& scenario, double factor);
 
-/// "more than 20,000,000 calls" and the like: what only shows when load and duration are known.
+/// "more than 20000000 attempts" and the like: what only shows when load and duration are known.
 [[nodiscard]] std::expected<void, std::string> check_size(const Scenario& scenario);
 
 }  // namespace sluice::sim

@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::size_t windows_max = 240;
 
-double seconds(Duration time) noexcept { return static_cast<double>(time.count()) * 1e-9; }
 double rounded(double value, double parts = 1000) noexcept { return std::round(value * parts) / parts; }
 double ratio(std::uint64_t part, std::uint64_t whole) noexcept {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
@@ -63,12 +62,14 @@ void write_events(JsonWriter& out, const Result& result) {
   for (const EventResult& event : result.events) {
     out.begin_object().member("what", event.what);
     out.member("from_s", rounded(event.begin_s)).member("to_s", rounded(event.end_s));
-    out.member("good_share_before", rounded(event.good_before, 1e6));
+    out.key("good_share_before");
+    if (event.good_before) out.value(rounded(*event.good_before, 1e6));
+    else out.null();
     out.member("good_share_during", rounded(event.good_during, 1e6));
     out.key("recovered_after_s");
     if (event.recovered_s) out.value(rounded(*event.recovered_s));
     else out.null();
-    out.end_object();
+    out.member("aftermath_seen", event.aftermath_seen).end_object();
   }
   out.end_array();
 }

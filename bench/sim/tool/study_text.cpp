@@ -14,8 +14,6 @@ using bench::labelled;
 using bench::Style;
 using bench::TextTable;
 
-double seconds(Duration time) noexcept { return static_cast<double>(time.count()) * 1e-9; }
-
 std::string fixed(double value, int decimals) {
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", decimals, value);
@@ -113,9 +111,13 @@ std::string refusals_text(const Result& result, bool policies) {
 
 std::string event_text(const EventResult& event, const Result& result, bool policies) {
   std::string text = fixed(event.begin_s, 1) + " to " + fixed(event.end_s, 1) + " s: " + event.what +
-                     ". Good before: " + fixed(event.good_before * 100, 1) +
-                     " %, during: " + fixed(event.good_during * 100, 1) + " %, ";
-  if (!event.recovered_s) text += "not back at 95 % of before by the end";
+                     ". Good before: " + (event.good_before ? fixed(*event.good_before * 100, 1) + " %" : "-") +
+                     ", during: " + fixed(event.good_during * 100, 1) + " %, ";
+  const char* const last = event.next_began ? "when the next event began" : "by the end";
+  if (!event.good_before) text += "nothing before it to compare with";
+  else if (!event.aftermath_seen)
+    text += event.next_began ? "its end was not seen before the next event" : "its end was not seen";
+  else if (!event.recovered_s) text += std::string{"not back at 95 % of before "} + last;
   else if (*event.recovered_s == 0) text += "back at once";
   else text += "back " + fixed(*event.recovered_s, 1) + " s after it";
   return labelled(policies ? std::string{"event, "} + to_string(result.policy) : "event", text);
@@ -136,17 +138,11 @@ std::string servers_text(const Result& result, bool policies) {
   return labelled(policies ? std::string{"servers, "} + to_string(result.policy) : "servers", text);
 }
 
-std::string number(double value) {
-  std::string text = fixed(value, 6);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.ends_with('.')) text.pop_back();
-  return text;
-}
-
 std::string sweep_text(const Study& study, bool policies, bool color) {
   std::vector<Line> lines;
   for (const Run& run : study.runs) {
-    lines.push_back({study.loads ? "x " + number(run.load) : number(run.value), &run.result, &run.result.total});
+    lines.push_back(
+        {study.loads ? "x " + plain_number(run.load) : plain_number(run.value), &run.result, &run.result.total});
   }
   const std::string title = study.loads ? "load" : bench::printable(study.what_if);
   return outcomes_table(title, policies, lines, color) + '\n' + times_table(title, policies, lines, color);
@@ -192,8 +188,8 @@ std::string study_text(const Study& study, bool color) {
   const bool policies = study.runs.size() > 1 && study.runs[0].result.policy != study.runs[1].result.policy;
   std::string text = styled(bench::printable(scenario.name), Style::strong, color) + '\n';
   if (!scenario.description.empty()) text += bench::printable(scenario.description) + '\n';
-  text += number(seconds(scenario.duration)) + " s of virtual time, the first " + number(seconds(scenario.warmup)) +
-          " s not counted; seed " + std::to_string(scenario.seed) + "\n\n";
+  text += plain_number(seconds(scenario.duration)) + " s of virtual time, the first " +
+          plain_number(seconds(scenario.warmup)) + " s not counted; seed " + std::to_string(scenario.seed) + "\n\n";
   text += study.sweeps() ? sweep_text(study, policies, color) : run_text(study, policies, color);
   if (!study.balanced()) text += "\nThe lanes' books do not balance. This is a fault of sluice; please report it.\n";
   return text;

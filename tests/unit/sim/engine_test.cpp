@@ -131,6 +131,40 @@ TEST(SimEngine, AClientGivesUpAfterAllItsTriesTogether) {
   EXPECT_GT(tries, 3);
 }
 
+TEST(SimEngine, ANaiveRunLastsUntilTheLastTryOfItsClients) {
+  // 26 s of tries behind a call, none of which has an answer: the client leaves each of them.
+  const Result result =
+      played({.arrivals = R"({"rate_per_s":10})",
+              .routes = R"({"name":"a","service":{"distribution":"fixed","mean_ms":600000},"in_flight_max":1})",
+              .more = R"(,"clients":[{"timeout_ms":300,"retries":20,"retry_delay_ms":1000,"backoff":false}])"},
+             Policy::naive);
+  EXPECT_EQ(result.total.counts.fates[static_cast<std::size_t>(Fate::late)], 0u);
+  EXPECT_EQ(result.total.counts.fates[static_cast<std::size_t>(Fate::gave_up)], result.total.counts.offered);
+  EXPECT_EQ(result.total.counts.attempts, 21 * result.total.counts.offered);
+}
+
+TEST(SimEngine, PausesBetweenTriesStayWithinWhatTimeCanHold) {
+  const Result result =
+      played({.arrivals = R"({"rate_per_s":2})",
+              .routes = R"({"name":"a","service":{"distribution":"fixed","mean_ms":50},"budget_ms":10})",
+              .more = R"(,"clients":[{"retries":100,"retry_delay_ms":3600000}])"});
+  EXPECT_EQ(result.total.counts.attempts, 101 * result.total.counts.offered);
+  EXPECT_EQ(result.total.counts.timed_out, result.total.counts.attempts);
+}
+
+TEST(SimEngine, PeaksAreThoseBehindTheWarmUp) {
+  const Options options{.arrivals = R"({"steps":[{"at_s":0,"rate_per_s":2000},{"at_s":5,"rate_per_s":10}]})",
+                        .routes = R"({"name":"a","service":{"distribution":"fixed","mean_ms":20},"budget_ms":250})"};
+  EXPECT_EQ(played(options).total.running_peak, 16u) << "those that are there when it ends count";
+  Question question;
+  question.scenario = file_of("late.json", R"({"duration_s":20,"warmup_s":10,"arrivals":)" + options.arrivals +
+                                               R"(,"routes":[)" + options.routes + "]}");
+  const PartResult total = study_of(question).runs.at(0).result.total;
+  EXPECT_EQ(total.waiting_peak, 0u);
+  EXPECT_EQ(total.zombies_peak, 0u);
+  EXPECT_LT(total.running_peak, 8u);
+}
+
 TEST(SimEngine, RecordedSamplesAreWhatIsDrawn) {
   const Result result = played({.arrivals = R"({"rate_per_s":10})",
                                 .routes = R"({"name":"a","service":{"samples_ms":[10,30]},"in_flight_max":16})"});

@@ -73,6 +73,20 @@ TEST(SimStation, SharesWhatItsKneeCanDo) {
   EXPECT_EQ(std::chrono::round<std::chrono::milliseconds>(station.next_end()->time_since_epoch()), 20ms);
 }
 
+TEST(SimStation, EndsWhatWouldTakeLongerThanTimeCanHold) {
+  Station station{{.connections = 1}, TimePoint{}};
+  for (std::uint64_t job = 1; job <= 200; ++job) station.begin(job, 1h, TimePoint{});
+  station.change_pace(1e-12, TimePoint{});
+  TimePoint last{};
+  for (int job = 1; job <= 200; ++job) {
+    const TimePoint next = *station.next_end();
+    ASSERT_GT(next, last) << job;
+    ASSERT_GT(next, TimePoint{24h * 365});
+    station.take(next);
+    last = next;
+  }
+}
+
 /// What a host tells, each thing that it starts taking 10 ms.
 struct Listener final : Watcher {
   explicit Listener(Timeline& line) : timeline{line} {}

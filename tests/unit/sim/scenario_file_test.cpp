@@ -94,6 +94,13 @@ TEST(SimScenarioFile, NamesThePlaceAndWhatIsAllowedThere) {
       {with(R"(,"events":[{"at_s":29,"for_s":2,"route":"a","stall":true}])"), "events[0]: ends after duration_s"},
       {with(R"(,"events":[{"at_s":1,"for_s":1,"server":2,"slow":3}])"),
        "events[0].server: must be one of the 1 there are"},
+      {with(R"(,"events":[{"at_s":2,"for_s":1,"route":"a","stall":true}])"),
+       "events[0].at_s: must be later than warmup_s, or there is nothing before it"},
+      {with(R"(,"servers":{"deploy":{"at_s":2}})"), "servers.deploy.at_s: must be later than warmup_s"},
+      {with(R"(,"servers":{"deploy":{"at_s":30}})"),
+       "servers.deploy.at_s: must be before duration_s; nothing would be seen of it"},
+      {with(R"(,"lanes":[{"name":"x","handler":"answers_later"}])", R"(,"lane":"x","handler":"blocking")"),
+       "routes[0]: what belongs to a lane (in_flight_max, handler, ...) must be said at lane \"x\""},
       {R"({"arrivals":{"pattern":"steps"},"routes":[{"name":"a","service":{"mean_ms":1}}]})",
        "arrivals: needs at least one of steps"},
       {R"({"arrivals":{"steps":[{"at_s":1,"rate_per_s":1},{"at_s":1,"rate_per_s":2}]},"routes":[]})",
@@ -111,6 +118,46 @@ TEST(SimScenarioFile, NamesThePlaceAndWhatIsAllowedThere) {
     EXPECT_TRUE(scenario.error().starts_with(fault.says)) << fault.json << "\n says " << scenario.error();
     EXPECT_EQ(scenario.error().find('\n'), std::string::npos) << fault.json;
   }
+}
+
+TEST(SimScenarioFile, AKeyOfArrivalsThatWouldDoNothingIsRefusedWhereverItStands) {
+  const std::pair<std::string_view, std::string_view> faults[] = {
+      {R"("steps":[{"at_s":0,"rate_per_s":1}],"pattern":"burst")",
+       "arrivals.steps: cannot be given with another pattern"},
+      {R"("pattern":"burst","steps":[{"at_s":0,"rate_per_s":1}])",
+       "arrivals.steps: cannot be given with another pattern"},
+      {R"("steps":[{"at_s":0,"rate_per_s":1}],"rate_per_s":1)",
+       "arrivals.rate_per_s: must be left out where there are"},
+      {R"("rate_per_s":1,"steps":[{"at_s":0,"rate_per_s":1}])",
+       "arrivals.rate_per_s: must be left out where there are"},
+      {R"("rate_per_s":1,"high":2)", "arrivals.high: needs \"pattern\": \"burst\" or \"ramp\""},
+      {R"("low":2,"rate_per_s":1,"pattern":"steady")", "arrivals.low: needs \"pattern\": \"burst\" or \"ramp\""},
+      {R"("rate_per_s":1,"pattern":"ramp","on_s":2)", "arrivals.on_s: needs \"pattern\": \"burst\""},
+      {R"("rate_per_s":1,"off_s":2)", "arrivals.off_s: needs \"pattern\": \"burst\""},
+  };
+  for (const auto& [arrivals, says] : faults) {
+    const auto scenario =
+        read(R"({"routes":[{"name":"a","service":{"mean_ms":1}}],"arrivals":{)" + std::string{arrivals} + "}}");
+    ASSERT_FALSE(scenario.has_value()) << arrivals;
+    EXPECT_TRUE(scenario.error().starts_with(says)) << scenario.error();
+  }
+  auto tree = parse_tree(with(""));
+  ASSERT_TRUE(change(*tree, "arrivals.high", 4).has_value());
+  EXPECT_FALSE(scenario_of(*tree).has_value()) << "as --what-if and --set do";
+}
+
+TEST(SimScenarioFile, RefusesMoreAttemptsThanItCanHold) {
+  const auto scenario = [](std::string_view retries) {
+    return read(with(R"(,"duration_s":3600,"clients":[{"share":3},{"name":"stubborn","retries":)" +
+                     std::string{retries} + "}]"));
+  };
+  EXPECT_TRUE(check_size(*scenario("100")).has_value()) << "360,000 calls, a quarter of them with 101 attempts";
+  auto many = *scenario("100");
+  scale_load(many, 10);
+  EXPECT_FALSE(check_size(many).has_value());
+  auto few = *scenario("1");
+  scale_load(few, 10);
+  EXPECT_TRUE(check_size(few).has_value());
 }
 
 TEST(SimScenarioFile, RefusesMoreCallsThanItCanHold) {
