@@ -2,9 +2,11 @@
 
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include "load/tool/output_file.hpp"
@@ -132,7 +134,39 @@ std::optional<std::string> contradiction(const Question& question) {
   if (question.scenario.empty()) return "the name of a scenario's file is missing";
   if (!question.loads.empty() && !question.what_if.empty()) return "give --loads or --what-if, not both";
   if (question.speed != 1 && question.replay.empty()) return "--speed is for --replay";
-  if (!question.replay.empty() && !question.loads.empty()) return "a recording's load is varied with --speed";
+  if (question.replay.empty()) return std::nullopt;
+  if (!question.loads.empty()) return "a recording's load is varied with --speed";
+  const auto unused = [](const std::string& path) {
+    const bool service = path.starts_with("routes.") && path.find(".service.") != path.npos;
+    return path == "duration_s" || path.starts_with("arrivals.") || service;
+  };
+  if (unused(question.what_if)) return "--what-if " + question.what_if + ": a recording brings its own";
+  for (const auto& [path, value] : question.changes) {
+    if (unused(path)) return "--set " + path + ": a recording brings its own";
+  }
+  return std::nullopt;
+}
+
+bool same_file(const std::string& one, const std::string& other) {
+  std::error_code none;
+  if (std::filesystem::equivalent(one, other, none)) return true;
+  const auto place = [&](const std::string& name) { return std::filesystem::weakly_canonical(name, none); };
+  return place(one) == place(other);
+}
+
+/// An output that would be written over something that is needed.
+std::optional<std::string> clash(const Command& command) {
+  const std::pair<const char*, const std::string&> outputs[] = {{"--json", command.json}, {"--html", command.html}};
+  for (const auto& [flag, name] : outputs) {
+    if (name.empty()) continue;
+    if (same_file(name, command.question.scenario)) return std::string{flag} + ": " + name + " is the scenario's file";
+    if (!command.question.replay.empty() && same_file(name, command.question.replay)) {
+      return std::string{flag} + ": " + name + " is the recording";
+    }
+  }
+  if (!command.json.empty() && !command.html.empty() && same_file(command.json, command.html)) {
+    return "--json and --html name the same file, " + command.json;
+  }
   return std::nullopt;
 }
 
@@ -140,6 +174,7 @@ std::optional<std::string> contradiction(const Question& question) {
 
 std::expected<Command, Ending> parse_command(const std::vector<std::string>& words) {
   Command command;
+  std::set<std::string_view> given;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
     if (word == "--help" || word == "-h") return std::unexpected{Ending{0, help, {}}};
@@ -152,6 +187,7 @@ std::expected<Command, Ending> parse_command(const std::vector<std::string>& wor
     const auto flag = flags().find(word);
     if (flag == flags().end()) return std::unexpected{wrong("there is no flag " + word)};
     if (i + 1 == words.size()) return std::unexpected{wrong(word + " needs a value")};
+    if (!given.insert(flag->first).second && word != "--set") return std::unexpected{wrong(word + " is there twice")};
     if (const Taken taken = flag->second(command, words[++i]); !taken) {
       return std::unexpected{wrong(word + ' ' + words[i] + ": " + taken.error())};
     }
@@ -161,6 +197,7 @@ std::expected<Command, Ending> parse_command(const std::vector<std::string>& wor
 }
 
 Ending execute(const Command& command) {
+  if (const auto why = clash(command)) return {2, {}, "sluice-sim: " + *why + '\n'};
   for (const std::string& name : {command.json, command.html}) {
     if (name.empty()) continue;
     if (const auto can = bench::check_writable(name); !can) return {1, {}, "sluice-sim: " + can.error() + '\n'};

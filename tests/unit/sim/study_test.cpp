@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "load/tool/scenario.hpp"
 #include "questions.hpp"
 #include "sim/tool/cli.hpp"
 #include "sim/tool/page.hpp"
@@ -107,6 +108,12 @@ TEST(SimStudy, TheCommandLineSaysWhatItTakes) {
       {"a", "--turbo", "1"},
       {"a", "--loads", "1", "--what-if", "seed=1"},
       {"a", "--set", "seed=two"},
+      {"a", "--what-if", "seed=1", "--what-if", "pool_threads=1"},
+      {"a", "--json", "b", "--json", "c"},
+      {"a", "--replay", "b", "--what-if", "duration_s=5,10"},
+      {"a", "--replay", "b", "--set", "duration_s=5"},
+      {"a", "--replay", "b", "--set", "arrivals.rate_per_s=5"},
+      {"a", "--replay", "b", "--what-if", "routes.a.service.mean_ms=5"},
   };
   for (const auto& words : wrong) {
     const auto command = parse_command(words);
@@ -119,6 +126,34 @@ TEST(SimStudy, TheCommandLineSaysWhatItTakes) {
   EXPECT_EQ(right->question.what_if, "routes.a.budget_ms");
   EXPECT_EQ(right->question.values, (std::vector<double>{1, 2.5}));
   EXPECT_EQ(right->question.policies.size(), 2u);
+  EXPECT_TRUE(parse_command({"a", "--set", "seed=1", "--set", "pool_threads=2"}).has_value());
+  EXPECT_TRUE(parse_command({"a", "--replay", "b", "--what-if", "routes.a.budget_ms=5,10"}).has_value());
+}
+
+TEST(SimStudy, NoOutputIsWrittenOverAnythingThatIsNeeded) {
+  Command command;
+  command.question.scenario = file_of("small.json", small);
+  const std::string again = testing::TempDir() + "./" + command.question.scenario.substr(testing::TempDir().size());
+  const std::string recording = file_of("day.csv", "arrival_us,route,service_us\n1,a,2\n");
+  const std::string out = testing::TempDir() + "sluice_sim_out";
+  struct Clash {
+    std::string json, html, replay, says;
+  };
+  const Clash clashes[] = {
+      {command.question.scenario, "", "", "--json: " + command.question.scenario + " is the scenario's file"},
+      {"", again, "", "--html: " + again + " is the scenario's file"},
+      {"", recording, recording, "--html: " + recording + " is the recording"},
+      {out, out, "", "--json and --html name the same file, " + out},
+  };
+  for (const Clash& clash : clashes) {
+    command.json = clash.json;
+    command.html = clash.html;
+    command.question.replay = clash.replay;
+    const Ending ending = execute(command);
+    EXPECT_EQ(ending.code, 2);
+    EXPECT_EQ(ending.err, "sluice-sim: " + clash.says + '\n');
+  }
+  EXPECT_EQ(bench::read_file(command.question.scenario, 1 << 20), std::string{small});
 }
 
 TEST(SimStudy, AWrongFileEndsWithTwoAndOneSentence) {
