@@ -142,7 +142,7 @@ def recovery(series, calm_from_s, trouble):
     """Seconds from the event's end until goodput stays at what it was before; None: not by the end. Chance is the spread
     of a Poisson process."""
     begin_s, end_s = trouble
-    width = max(1, round(WELL_FOR_S / series.window_s))
+    width = math.ceil(WELL_FOR_S / series.window_s - 1e-6)  # never less than that
     usual = WELL_SHARE * series.rate(calm_from_s, begin_s) * width * series.window_s
     least = usual - CHANCE * math.sqrt(usual)
     first = math.ceil(end_s / series.window_s - 1e-6)

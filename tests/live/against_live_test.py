@@ -45,6 +45,11 @@ class Recovery(unittest.TestCase):
     def test_is_not_seen_if_it_is_bad_until_the_end(self):
         self.assertIsNone(recovery(series((8, 600), (5, 0), (7, 300)), 2, (8, 13)))
 
+    def test_nothing_shorter_than_half_a_second_is_judged(self):
+        good = [120.0] * 100
+        good[70] = 60.0  # too few for 0.4 s around it, chance for 0.6 s
+        self.assertEqual(recovery(Series(0.2, good), 2, (8, 13)), 0)
+
     def test_more_than_before_is_well(self):
         self.assertEqual(recovery(series((8, 600), (5, 0), (1, 900), (6, 600)), 2, (8, 13)), 0)
 
