@@ -42,12 +42,6 @@ std::uint64_t identity_of(std::uint32_t kind, std::uint32_t number) noexcept {
   return mixed.next() | 1;
 }
 
-/// Until the attempt behind this many; `spread`: 0.5 to 1.5.
-Duration delay_of(const ClientKind& kind, unsigned attempts, double spread) noexcept {
-  if (!kind.backoff) return kind.retry_delay;
-  return std::min(retry_delay_max, scaled(kind.retry_delay * (1 << std::min(attempts - 1, 16u)), spread));
-}
-
 /// Until all that was offered has its answer or nobody waits for one, with every attempt there may be.
 Duration patience_max(const Scenario& scenario) noexcept {
   Duration budget{0}, most{0};
@@ -55,13 +49,18 @@ Duration patience_max(const Scenario& scenario) noexcept {
   for (const ClientKind& kind : scenario.clients) {
     const Duration one = std::max(budget, kind.timeout.value_or(Duration{0}));
     Duration all = one;
-    for (unsigned attempts = 1; attempts <= kind.retries; ++attempts) all += delay_of(kind, attempts, 1.5) + one;
+    for (unsigned attempts = 1; attempts <= kind.retries; ++attempts) all += retry_pause(kind, attempts, 1.5) + one;
     most = std::max(most, kind.give_up ? std::min(all, *kind.give_up) : all);
   }
   return std::max(most, budget) + std::chrono::seconds{1};
 }
 
 }  // namespace
+
+Duration retry_pause(const ClientKind& kind, unsigned attempts, double spread) noexcept {
+  if (!kind.backoff) return kind.retry_delay;
+  return std::min(retry_delay_max, scaled(kind.retry_delay * (1 << std::min(attempts - 1, 16u)), spread));
+}
 
 Engine::Engine(const Scenario& scenario, Policy policy)
     : scenario_{scenario},
@@ -270,7 +269,7 @@ void Engine::no_luck(std::uint32_t index, Fate fate) {
   const Call& call = calls_[index];
   const ClientKind& kind = scenario_.clients[call.client];
   if (call.attempts > kind.retries) return finish(index, fate);
-  const Duration delay = delay_of(kind, call.attempts, kind.backoff ? 0.5 + spread_.uniform() : 1);
+  const Duration delay = retry_pause(kind, call.attempts, kind.backoff ? 0.5 + spread_.uniform() : 1);
   if (kind.give_up && at() + delay >= call.view.first + *kind.give_up) return finish(index, fate);
   schedule(now() + delay, again, index);
 }

@@ -107,6 +107,10 @@ class Engine final : private Handler, private Watcher {
   Ledger ledger_;
 };
 
+/// Until a client tries again that has tried so often. `spread`, from 0.5 to 1.5, and the doubling are a backoff's; an
+/// hour at most, so that no chain of tries leaves what time can hold.
+Duration retry_pause(const ClientKind& kind, unsigned attempts, double spread) noexcept;
+
 /// Plays the scenario to its end.
 Result play(const Scenario& scenario, Policy policy);
 

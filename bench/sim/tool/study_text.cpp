@@ -116,7 +116,7 @@ std::string event_text(const EventResult& event, const Result& result, bool poli
   const char* const last = event.next_began ? "when the next event began" : "by the end";
   if (!event.good_before) text += "nothing before it to compare with";
   else if (!event.aftermath_seen)
-    text += event.next_began ? "its end was not seen before the next event" : "its end was not seen";
+    text += event.next_began ? "its end was not seen behind another event" : "its end was not seen";
   else if (!event.recovered_s) text += std::string{"not back at 95 % of before "} + last;
   else if (*event.recovered_s == 0) text += "back at once";
   else text += "back " + fixed(*event.recovered_s, 1) + " s after it";

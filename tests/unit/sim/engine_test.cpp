@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "questions.hpp"
+#include "sim/model/engine.hpp"
 
 namespace sluice::sim {
 namespace {
@@ -150,6 +151,9 @@ TEST(SimEngine, PausesBetweenTriesStayWithinWhatTimeCanHold) {
               .more = R"(,"clients":[{"retries":100,"retry_delay_ms":3600000}])"});
   EXPECT_EQ(result.total.counts.attempts, 101 * result.total.counts.offered);
   EXPECT_EQ(result.total.counts.timed_out, result.total.counts.attempts);
+  const ClientKind kind{.retry_delay = std::chrono::minutes{1}};
+  EXPECT_EQ(retry_pause(kind, 4, 1.5), std::chrono::minutes{12});
+  EXPECT_EQ(retry_pause(kind, 100, 1.5), std::chrono::hours{1});
 }
 
 TEST(SimEngine, PeaksAreThoseBehindTheWarmUp) {

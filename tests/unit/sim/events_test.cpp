@@ -70,7 +70,7 @@ TEST(SimEvents, WhatWasNotSeenIsNotCalledBad) {
   }
   EXPECT_TRUE(says(played(R"(,"events":[{"at_s":5,"for_s":2,"route":"a","stall":true},
                                         {"at_s":7.4,"for_s":2,"route":"a","stall":true}])"),
-                   "its end was not seen before the next event"));
+                   "its end was not seen behind another event"));
 }
 
 TEST(SimEvents, WithoutCallsBeforeItNothingIsCompared) {
