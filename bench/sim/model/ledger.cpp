@@ -234,6 +234,8 @@ void Ledger::judge_event(EventResult& event) const {
     until = std::max(its.begin, own.end);
     event.next_began = true;
   }
+  // Nor can anything be said of a time whose calls had to wait for what came of the next one.
+  while (until > own.end && 2 * slots_[until - 1].undecided > slots_[until - 1].offered) --until;
   event.aftermath_seen = event.good_before && own.end + recovery_slots <= until;
   if (!event.aftermath_seen) return;
   const Duration took = recovery(std::span{slots_}.first(until), own.end, 0.95 * *event.good_before, 3);

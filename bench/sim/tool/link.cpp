@@ -76,6 +76,7 @@ class Linker {
     }
     return true;
   }
+
   void stretch() {
     if (draft_.replayed) return;
     const ArrivalsDraft& from = draft_.arrivals;

@@ -60,6 +60,15 @@ TEST(SimEvents, OneThatIsNotOverItByTheNextIsNotBackAtAll) {
   EXPECT_TRUE(says(study, "not back at 95 % of before when the next event began"));
 }
 
+TEST(SimEvents, CallsThatStillWaitWhenTheNextOneBeginsSayNothing) {
+  // What waits behind the stall is seconds long, and nobody leaves.
+  const Study study = played(
+      R"(,"events":[{"at_s":5,"for_s":5,"route":"a","stall":true},{"at_s":11.5,"for_s":1,"route":"a","error":true}])",
+      R"("service":{"mean_ms":70},"budget_ms":2000)", Policy::naive);
+  EXPECT_FALSE(study.runs.at(0).result.events.at(0).recovered_s.has_value());
+  EXPECT_TRUE(says(study, "its end was not seen behind another event"));
+}
+
 TEST(SimEvents, WhatWasNotSeenIsNotCalledBad) {
   for (const char* const events : {R"(,"events":[{"at_s":15,"for_s":4.7,"route":"a","stall":true}])",
                                    R"(,"events":[{"at_s":15,"for_s":5,"route":"a","stall":true}])"}) {
