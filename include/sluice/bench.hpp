@@ -260,13 +260,16 @@ struct Load {
   std::function<std::optional<ServerSample>()> watch_server{};  // once a second, on the caller's thread
   std::function<bool()> interrupted{};  // asked about ten times a second; true ends the run
   /// Of the time axis. 0: 100 ms for a run of less than five seconds, else a second or, of a longer one, a 600th of it.
+  /// Otherwise 10 ms or more, and without on_window fewer than 10,000 of them in duration and grace.
   Duration window{};
   /// Each window once it is over, on the caller's thread, so that a run of any length can be watched in little memory;
   /// RunResult::windows stays empty then. What was planned for a window that is over already counts in the present one.
   std::function<void(const Window&)> on_window{};
   /// Asked before the first request and about ten times a second, on the caller's thread: one course per `clients`, as
-  /// it is. What is changed in it holds for requests sent from then on; what was due before stays due. Needs a steady
-  /// pattern, and a rate above zero to begin with.
+  /// it is. A new rate holds from then on; what was due before stays due. New retries hold for every try that ends from
+  /// then on. A new patience holds for what is sent from then on or waits for a connection, and for what is under way
+  /// when it is looked at next: when the patience it was sent with is over, or a slow reader reads on. What was sent with
+  /// none may not be looked at until it is answered. Needs a steady pattern, and a rate above zero to begin with.
   std::function<void(std::span<Course>)> steer{};
 };
 

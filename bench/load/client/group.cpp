@@ -52,6 +52,7 @@ void Group::begin(base::TimePoint warm, base::TimePoint from, base::TimePoint to
     options.seed = ~seed_;
   }
   schedule_ = Schedule{options};
+  rate_per_s_ = options.rate_per_s;
   plan_next();
 }
 
@@ -78,6 +79,7 @@ void Group::plan_next() noexcept {
 void Group::use(const Change& change) noexcept {
   warming_ = false;
   origin_ = change.at;
+  rate_per_s_ = change.rate_per_s;
   schedule_ = Schedule{{.rate_per_s = change.rate_per_s,
                         .arrival = clients.arrival,
                         .part = thread_.number,
@@ -143,7 +145,7 @@ std::uint64_t Group::waiting(base::TimePoint now) const {
     if (offset == base::Duration::max()) return count;
     at = origin_ + offset;
   }
-  return at < last ? count + about(at, last, course.rate_per_s) : count;
+  return at < last ? count + about(at, last, rate_per_s_) : count;
 }
 
 bool Group::try_again(const Again& entry) {

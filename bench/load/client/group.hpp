@@ -151,6 +151,7 @@ struct Group {
   Part thread_;
   std::uint64_t seed_;
   Schedule schedule_;
+  double rate_per_s_ = 0;  // of schedule_; that of `course` may be one that is to begin yet
   base::TimePoint origin_{}, warm_end_{}, end_{base::never};
   bool warming_ = false;
   std::uint64_t number_ = 0;

@@ -56,7 +56,8 @@ class FinishedWindows {
     ++sum.threads;
     while (sums_.size() > windows_max) drop_first();
   }
-  /// Calls use(index, window) for each window that `threads` threads have given, without the lock.
+  /// Calls use(index, window) for each window that `threads` threads have given, without the lock. A thread that is
+  /// through gives no more: when all are, one giver is enough.
   template <class Use>
   void take(unsigned threads, Use&& use) {
     std::vector<std::pair<std::size_t, WindowRecord>> whole;

@@ -32,7 +32,9 @@ using Clock = std::chrono::steady_clock;
 constexpr base::Duration start_delay = std::chrono::milliseconds{5};
 constexpr base::Duration look_interval = std::chrono::milliseconds{100};
 constexpr base::Duration watch_interval = std::chrono::seconds{1};
-constexpr std::int64_t windows_max = 600;
+constexpr std::int64_t windows_max = 600;  // where the caller leaves their width to us
+constexpr std::int64_t windows_kept_max = 10'000;
+constexpr base::Duration window_min = std::chrono::milliseconds{10};
 constexpr std::size_t descriptors_beside = 64;  // standard streams, epoll, and what the program has open
 constexpr double rate_max = 1e8;
 constexpr unsigned threads_max = 256, connections_max = 1'000'000, pipeline_max = 64;
@@ -67,6 +69,14 @@ std::optional<std::string> fault_in_steering(const Clients& clients) {
   return std::nullopt;
 }
 
+/// What is kept of a run grows with its windows, and every one costs each thread something.
+std::optional<std::string> fault_in_window(const Load& load) {
+  if (load.window == Duration{}) return std::nullopt;
+  if (load.window < window_min) return "the window must be 10 ms or more";
+  if (load.on_window || (load.duration + load.grace) / windows_kept_max < load.window) return std::nullopt;
+  return "the window is too narrow: without on_window a run and its grace must have fewer than 10,000 of them";
+}
+
 std::optional<std::string> fault_of(const Load& load) {
   if (load.clients.empty()) return "there are no clients";
   if (load.background >= load.clients.size()) return "all clients are in the background; nothing is measured";
@@ -76,6 +86,7 @@ std::optional<std::string> fault_of(const Load& load) {
       load.window < Duration{}) {
     return "a time is below zero";
   }
+  if (auto fault = fault_in_window(load)) return fault;
   for (const Clients& clients : load.clients) {
     if (auto fault = fault_of(clients)) return fault;
     if (!load.steer) continue;
@@ -170,7 +181,7 @@ class Run {
     measured_from_ = started + load_.warmup;
     watch();
     end();
-    show_windows();
+    show_windows(1);  // a thread that was done before the others has given fewer
     if (trouble_) return std::unexpected(*trouble_);
     if (no_http()) {
       return std::unexpected(Error{Error::Kind::not_http, target_.url + " does not answer in HTTP/1.1"});
@@ -267,7 +278,7 @@ class Run {
       if (no_http()) meeting_.abandon = true;
       const double at_s = std::chrono::duration<double>(now - measured_from_).count();
       if (load_.on_progress) tell(at_s);
-      show_windows();
+      show_windows(load_.threads);
       steer();
       if (!load_.watch_server || now < next_sample || meeting_.abandon) continue;
       next_sample += watch_interval;
@@ -279,9 +290,10 @@ class Run {
     }
   }
 
-  void show_windows() {
+  /// Those that so many threads have given.
+  void show_windows(unsigned threads) {
     if (!load_.on_window) return;
-    meeting_.windows.take(load_.threads, [this](std::size_t index, const WindowRecord& record) {
+    meeting_.windows.take(threads, [this](std::size_t index, const WindowRecord& record) {
       const double window_s = std::chrono::duration<double>(settings_.window).count();
       load_.on_window(window_of(record, window_s * static_cast<double>(index)));
     });

@@ -100,7 +100,7 @@ void read_duration(const Value& value, Duration& out) {
   out = *duration;
 }
 
-/// Of the time axis: as narrow as that of a short run, so that a long one fits into memory too.
+/// Of the time axis: no narrower than that of a short run. How many a long run may have, run() knows.
 void read_window(const Value& value, Duration& out) {
   constexpr Duration window_min = std::chrono::milliseconds{100};
   Duration window{};

@@ -1,13 +1,21 @@
 // A load that is changed and watched while it runs, in virtual time; and what carries the changes and the windows.
 #include "load/client/live.hpp"
 
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <chrono>
+#include <string>
+#include <string_view>
+#include <thread>
 #include <vector>
 
+#include "base/fd.hpp"
 #include "base/histogram.hpp"
 #include "load/client/null_server.hpp"
 #include "load_rig.hpp"
+#include "net/listener.hpp"
 
 namespace sluice::bench {
 namespace {
@@ -67,6 +75,32 @@ TEST_F(Live, WhatWasDueBeforeAChangeIsNotTakenBack) {
   EXPECT_NEAR(static_cast<double>(waiting), 100 - 66, 3);
 }
 
+TEST_F(Live, WhatWaitsFromBeforeAChangeIsEstimatedAtItsOwnRate) {
+  load.duration = 500ms;
+  clients().rate_per_s = 1e6;  // more than is counted one by one
+  clients().connections = 1;
+  prepare();
+  server->script = [](const std::string&) { return Reply{.silent = true}; };
+  change_at(0.3, {.rate_per_s = 10});
+  const RunResult result = run();
+  const auto waiting = std::ranges::max(result.windows, {}, &Window::waiting).waiting;
+  EXPECT_NEAR(static_cast<double>(waiting), 300'000, 3000);
+  EXPECT_NEAR(static_cast<double>(result.total.planned), 300'000, 3000);
+}
+
+TEST_F(Live, ALongerPatienceHoldsForWhatIsUnderWay) {
+  load.duration = 1s;
+  clients().rate_per_s = 1;
+  clients().behaviour.give_up_after = 200ms;
+  prepare();
+  server->script = [](const std::string&) { return Reply{.silent = true}; };
+  change_at(0.1, {.rate_per_s = 1, .give_up_after = 600ms});
+  const RunResult result = run();
+  const ClassResult& gave_up = result.total.of(Outcome::gave_up);
+  ASSERT_EQ(gave_up.count, 1u);
+  EXPECT_NEAR(ms(gave_up.latency.max()), 600, 1);
+}
+
 TEST_F(Live, ANewPatienceAndNewRetriesHoldForWhatIsSentFromThenOn) {
   clients().rate_per_s = 20;
   clients().connections = 100;
@@ -112,6 +146,22 @@ TEST_F(Live, PatienceHoldsForWhatFindsNoConnection) {
   EXPECT_LE(ms(gave_up.latency.max()), 220) << "the longest: nearly a patience without a connection, then one with it";
   EXPECT_GE(ms(gave_up.latency.raw(0)), 100);
   EXPECT_GT(result.total.unsent, 100u);
+}
+
+/// Of the kernel's queue.
+base::Fd next_client(int listener) {
+  pollfd waits{.fd = listener, .events = POLLIN, .revents = 0};
+  ::poll(&waits, 1, -1);
+  return base::Fd{::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)};
+}
+
+/// Reads one head.
+void answer(int client) {
+  constexpr std::string_view text = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+  std::string head;
+  char byte = 0;
+  while (!head.ends_with("\r\n\r\n") && ::recv(client, &byte, 1, 0) > 0) head += byte;
+  ::send(client, text.data(), text.size(), MSG_NOSIGNAL);
 }
 
 class GivingUp : public LoadRig, public ::testing::WithParamInterface<bool> {};
@@ -190,6 +240,55 @@ TEST(LiveRun, IsSteeredWatchedAndEndedByItsCaller) {
   ASSERT_TRUE(result.has_value()) << result.error().text;
   EXPECT_TRUE(result->windows.empty());
   EXPECT_EQ(ok, result->total.of(Outcome::ok).count) << "all windows were handed over, the last ones too";
+}
+
+TEST(LiveRun, HandsOverWhatOneThreadSawWhenTheOtherWasThrough) {
+  auto listener = net::Listener::open(*net::Address::parse("127.0.0.1:0"), {});
+  ASSERT_TRUE(listener.has_value());
+  Load load{.url = "http://" + listener->address().to_string() + "/", .threads = 2, .duration = 100ms, .grace = 1min};
+  load.clients.front().connections = 2;
+  load.clients.front().rate_per_s = 20;  // one request for each thread
+  load.window = 10ms;
+  std::uint64_t planned = 0, ok = 0;
+  double last_s = -1;
+  load.on_window = [&](const Window& window) {
+    EXPECT_GT(window.at_s, last_s);
+    last_s = window.at_s;
+    planned += window.planned;
+    ok += window.outcomes[static_cast<std::size_t>(Outcome::ok)];
+  };
+  std::jthread server{[fd = listener->fd(0)] {
+    const base::Fd probe = next_client(fd), one = next_client(fd), other = next_client(fd);
+    answer(one.get());
+    char byte = 0;
+    while (::recv(one.get(), &byte, 1, 0) > 0) {}  // until its thread is through
+    answer(other.get());
+    while (::recv(other.get(), &byte, 1, 0) > 0) {}
+  }};
+  const auto result = run(load);
+  ASSERT_TRUE(result.has_value()) << result.error().text;
+  EXPECT_EQ(result->total.of(Outcome::ok).count, 2u);
+  EXPECT_EQ(ok, 2u);
+  EXPECT_EQ(planned, 2u);
+}
+
+TEST(LiveRun, ItsWindowsAreBounded) {
+  const auto fault = [](const Load& load) {
+    const auto result = run(load);
+    return result.has_value() ? "" : result.error().text;
+  };
+  Load load{.url = "unix:", .duration = 1h, .grace = 0s, .window = 9ms};
+  EXPECT_EQ(fault(load), "the window must be 10 ms or more");
+  load.window = 360ms;
+  const std::string narrow =
+      "the window is too narrow: without on_window a run and its grace must have fewer than 10,000 of them";
+  EXPECT_EQ(fault(load), narrow);
+  load.window = 361ms;
+  EXPECT_NE(fault(load), narrow);
+  load.grace = 1h;
+  EXPECT_EQ(fault(load), narrow);
+  load.on_window = [](const Window&) {};
+  EXPECT_NE(fault(load), narrow);
 }
 
 TEST(LiveRun, ClosedLoopsAndPatternsCannotBeSteered) {
