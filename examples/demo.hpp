@@ -1,4 +1,4 @@
-// demo.hpp: the split screen of the showcase: two servers, a LoadProcess that sends both the same, and a page at /demo.
+// demo.hpp: the split screen of the showcase: two servers, a LoadProcess that asks both for the same, and a page at /demo.
 // In: settings from the page. Out: a sample of both sides every quarter of a second, at /demo/state.
 #pragma once
 
@@ -36,7 +36,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int in_time_ms = 300;  // as demo_load counts
 constexpr int patience_ms = 2000;  // of the usual clients; those in a hurry leave as soon as it is of no use any more
 constexpr unsigned retries = 3;
-constexpr double slow_readers_per_s = 20;
+constexpr double slow_readers_per_s = 20;  // more than their lines carry, so that none is ever idle
 constexpr int window_ms = 250;  // of demo_load
 constexpr std::size_t samples_max = 240;
 constexpr double factor_usual = 0.7, factor_min = 0.5, factor_max = 10;
@@ -270,7 +270,10 @@ class Demo {
 
   static void write_side(sluice::JsonWriter& out, const Seen& seen, const Inside& inside) {
     out.begin_object();
-    out.member("good", per_s(seen.good)).member("late", per_s(seen.late)).member("gave_up", per_s(seen.gave_up));
+    out.member("planned", per_s(seen.planned))
+        .member("good", per_s(seen.good))
+        .member("late", per_s(seen.late))
+        .member("gave_up", per_s(seen.gave_up));
     out.member("s503", per_s(seen.shed)).member("s504", per_s(seen.timed_out)).member("other", per_s(seen.other));
     // Nothing: more than that many left without an answer, so it is more than their patience.
     const auto ms = [](std::uint64_t us) {
@@ -301,10 +304,11 @@ class Demo {
     out.end_object();
   }
 
-  /// ?after=N: samples with a higher number only.
+  /// ?after=N: samples with a higher number only; all of them if N is from before a restart, higher than any.
   sluice::Response state(const sluice::Request& request) {
-    const auto after = request.query<std::int64_t>("after", -1);
+    auto after = request.query<std::int64_t>("after", -1);
     const std::lock_guard lock{mutex_};
+    if (samples_.empty() || after > static_cast<std::int64_t>(samples_.back().number)) after = -1;
     last_look_ = Clock::now();
     tell_load();
     sluice::JsonWriter out;

@@ -2,8 +2,9 @@
 // told how to go on by the program that started it, tells it what came back, and ends when that does.
 //
 //   demo_load LEFT RIGHT CONNECTIONS        two addresses on 127.0.0.1, and connections to each
-//   in:   RATE PATIENCE_MS RETRIES SLOW     a line whenever something changes; 0 as rate: a pause
-//   out:  a line for each quarter of a second: its number, then ten numbers a side (see line_of)
+//   in:   RATE PATIENCE_MS RETRIES SLOW     a line whenever something changes; 0 as rate: a pause. SLOW: of the slow
+//                                           readers, as far as their lines carry it
+//   out:  a line for each quarter of a second: its number, then ten numbers a side (see append_side)
 #include <poll.h>
 #include <unistd.h>
 
@@ -33,7 +34,7 @@ namespace {
 
 constexpr auto window = 250ms;
 constexpr auto in_time = 300ms;  // an answer that comes later is of no use
-constexpr unsigned slow_connections = 64;
+constexpr unsigned slow_connections = 64;  // large answers take ten seconds each: 6.4 a second at the most
 constexpr std::uint64_t slow_bytes_per_s = 40'000;
 constexpr std::size_t windows_ahead_max = 100;  // of one side, while the other one is late
 
@@ -48,7 +49,7 @@ class Orders {
     if (!(in >> rate >> patience_ms >> retries >> slow) || !(rate >= 0) || !(slow >= 0) || rate > 1e6) return false;
     const std::lock_guard lock{mutex_};
     usual_ = {.rate_per_s = rate, .give_up_after = std::chrono::milliseconds{patience_ms}, .retries = retries};
-    // Patient while they are there; those of before are gone at once.
+    // Patient while they are there; those of before leave when they next read on.
     slow_ = {.rate_per_s = slow, .give_up_after = slow > 0 ? 0ms : 1ms, .retries = 0};
     return true;
   }

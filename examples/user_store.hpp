@@ -1,5 +1,5 @@
-// user_store.hpp: users in a real SQLite database, behind a fixed number of connections. Used by blocking.cpp and
-// showcase.cpp. Handlers call it from pool threads; a loop must never, every call may block.
+// user_store.hpp: users in a real SQLite database, behind a fixed number of connections. Used by blocking.cpp,
+// dependencies.cpp and showcase.cpp. Handlers call it from pool threads; a loop must never, every call may block.
 #pragma once
 
 #include <sqlite3.h>

@@ -13,6 +13,7 @@ let facts = { capacity_per_s: 800, in_time_ms: 300, patience_ms: 2000, database_
 let settings = { factor: 0.7 };
 let ready = {};
 let samples = [];
+let complaint = "";  // why the last change was refused
 let touched = -Infinity;  // when a control was last used: until the server has heard of it, the page is right
 
 // ---- words and numbers
@@ -237,7 +238,7 @@ function show_settings() {
 
 function show_factor(factor) {
   const text = `${factor} × capacity: ${whole(factor * facts.capacity_per_s)} requests a second`;
-  find("factor-text").textContent = text;
+  write("factor-text", text);
   find("factor").setAttribute("aria-valuetext", text);
 }
 
@@ -280,10 +281,12 @@ function show() {
   }
 }
 
-function tell(text) {
-  find("note").textContent = text;
-  find("note").hidden = !text;
+/** Only what is new: what is written again may be read out again. */
+function write(id, text) {
+  if (find(id).textContent !== text) find(id).textContent = text;
 }
+
+const tell = (text) => write("note", text);
 
 async function look() {
   const after = samples.length ? samples.at(-1).number : -1;
@@ -293,12 +296,13 @@ async function look() {
   const state = await answer.json();
   facts = state.facts;
   ready = state.ready;
+  if (state.samples.length && state.samples[0].number <= after) samples = [];  // the server is another one
   samples = samples.concat(state.samples).slice(-kept);
   if (asked_at > touched + 300) {
     settings = state.settings;
     show_settings();
   }
-  tell(state.load_ended ? "The load has ended; start the demo again." : state.note);
+  tell(state.load_ended ? "The load has ended; start the demo again." : complaint || state.note);
   show();
 }
 
@@ -316,7 +320,8 @@ function post(address, body) {
   posts = posts.then(async () => {
     const answer = await fetch(address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
     touched = performance.now();
-    if (!answer.ok) tell((await answer.json()).detail || answer.statusText);
+    complaint = answer.ok ? "" : (await answer.json()).detail || answer.statusText;
+    if (complaint) tell(complaint);
   }).catch(() => tell("The server does not answer."));
   return posts;
 }

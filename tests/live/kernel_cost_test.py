@@ -30,16 +30,15 @@ HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!"
 
 
 @contextlib.contextmanager
-def says(answer, stays=False):
-    """A server that sends these bytes to its first client and closes, or waits for the client to do so."""
+def says(answer):
+    """A server that sends these bytes to its first client, and nothing more."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         def serve():
             client, _ = server.accept()
             with client:
                 client.recv(65_536)
                 client.sendall(answer)
-                if not stays:
-                    client.shutdown(socket.SHUT_WR)
+                client.shutdown(socket.SHUT_WR)
                 while client.recv(65_536):
                     pass
         thread = threading.Thread(target=serve, daemon=True)
