@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The split screen of sluice-showcase --demo: its endpoints over plain HTTP, and its page in a browser, where slider and
-switches are moved as a visitor would. Both sides are compared with each other and with what was before, never
-with a clock: a slow machine is slow on both. Needs chromium for the page; SLUICE_SHOTS keeps the pictures it takes."""
+switches are moved as a visitor would. Both sides are compared with each other and with what the right one did before,
+never with a clock: a slow machine is slow on both. Needs chromium for the page; SLUICE_SHOTS keeps the pictures it
+takes."""
 import base64
 import json
 import os
@@ -25,8 +26,8 @@ NO_LOAD = "demo_load was not built"
 JSON = {"Content-Type": "application/json"}
 
 
-def showcase():
-    return Running("sluice-showcase", "--demo", "--quiet", "--listen", "127.0.0.1:0")
+def showcase(address="127.0.0.1:0"):
+    return Running("sluice-showcase", "--demo", "--quiet", "--listen", address)
 
 
 @unittest.skipUnless(HAS_LOAD, NO_LOAD)
@@ -80,7 +81,7 @@ class Endpoints(Case):
         for headers in ({"Origin": own}, {"Sec-Fetch-Site": "same-origin"}, {"Host": "localhost:" + port}):
             self.assertEqual(self.server.ask("POST", "/demo/set", "{}", JSON | headers).status, 204, headers)
 
-    def test_both_sides_get_the_same_and_samples_come_once(self):
+    def test_both_sides_answer_and_samples_come_once(self):
         seen = []
         end = time.monotonic() + STORY_PATIENCE
         while len(seen) < 8 and time.monotonic() < end:
@@ -90,6 +91,34 @@ class Endpoints(Case):
         self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
         for side in ("left", "right"):
             self.assertGreater(max(sample[side]["good"] for sample in seen), 0, seen)
+
+    def test_both_sides_are_asked_for_the_same(self):
+        planned = {"left": 0, "right": 0}
+        last, count = -1, 0
+        end = time.monotonic() + STORY_PATIENCE
+        # Their windows do not begin at the same moment, so their sums differ by a part of one.
+        while count < 20 or abs(planned["left"] - planned["right"]) > 0.05 * planned["right"]:
+            self.assertLess(time.monotonic(), end, planned)
+            time.sleep(0.05)
+            for sample in self.server.get(f"/demo/state?after={last}").json()["samples"]:
+                last = sample["number"]
+                if count == 0 and not all(sample[side]["planned"] > 0 for side in planned):
+                    continue  # the load has not begun
+                count += 1
+                for side in planned:
+                    planned[side] += sample[side]["planned"]
+        self.assertGreater(planned["right"], 0)
+
+    def test_who_knows_an_earlier_server_gets_everything(self):
+        end = time.monotonic() + PATIENCE
+        while len(samples := self.server.get("/demo/state").json()["samples"]) < 2:
+            self.assertLess(time.monotonic(), end, "no samples")
+            time.sleep(0.05)
+        newest = samples[-1]["number"]
+        again = self.server.get(f"/demo/state?after={newest + 1_000_000}").json()["samples"]
+        self.assertIn(newest, [sample["number"] for sample in again])
+        newer = self.server.get(f"/demo/state?after={newest}").json()["samples"]
+        self.assertTrue(all(sample["number"] > newest for sample in newer), newer)
 
     def test_its_scripts_are_its_own(self):
         for path in ("/demo", "/demo/demo.js", "/demo/demo.css"):
@@ -107,13 +136,13 @@ class Recorder(Case):
             command = [sys.executable, "-B", str(SOURCES / "demo_record.py"), "--address", server.address]
             done = subprocess.run([*command, "--svg", str(picture)], capture_output=True, text=True,
                                   timeout=STORY_PATIENCE, check=False)
+            if "do not even manage the usual load" in done.stderr:
+                self.skipTest(done.stderr.strip())
             self.assertIn(done.returncode, (0, 1), done.stderr)  # 1: a machine too busy for the story, and it says so
             self.assertEqual(done.returncode, int("NOT AS PROMISED" in done.stdout), done.stdout)
             rows = re.findall(r"^ +(\S+) x, ([\d,]+)/s +([\d,]+)/s .* ([\d,]+) +([\d,]+)/s .* ([\d,]+)$",
                               done.stdout, re.M)
             self.assertEqual([row[:2] for row in rows], [("0.7", "560"), ("3", "2,400"), ("0.7", "560")], done.stdout)
-            left, right = (int(rows[1][place].replace(",", "")) for place in (3, 5))
-            self.assertGreater(left, 10 * right)
             drawing = xml.etree.ElementTree.parse(picture).getroot()
             lines = [one.get("d") for one in drawing.iter() if one.tag.endswith("path")]
             self.assertEqual(len(lines), 4)
@@ -121,6 +150,10 @@ class Recorder(Case):
             texts = " ".join(one.text or "" for one in drawing.iter())
             self.assertIn("demo_record.py --svg", texts)
             self.assertIn("Linux", texts)
+            if done.returncode == 1:
+                self.skipTest(done.stdout[done.stdout.index("NOT AS PROMISED"):].strip())
+            left, right = (int(rows[1][place].replace(",", "")) for place in (3, 5))
+            self.assertGreater(left, 10 * right)
 
     def test_it_says_what_it_was_not_given(self):
         with Running("sluice-showcase", "--quiet", "--listen", "127.0.0.1:0") as server:
@@ -239,7 +272,9 @@ class Page(Case):
     def setUp(self):
         self.click("normal")
         self.click("restart")
-        self.until(lambda now: all(now[side]["good"] > 0.5 * now[side]["offered"] > 0 for side in now), "both are well")
+        before = self.until(lambda now: all(now[side]["good"] > 0.5 * now[side]["offered"] > 0 for side in now)
+                            and now["right"]["refused"] == 0, "both are well")
+        self.usual, self.usual_offered = before["right"]["good"], before["right"]["offered"]
 
     def command(self, name, **parameters):
         return self.browser.ask("POST", f"/session/{self.browser.session}/goog/cdp/execute",
@@ -282,31 +317,33 @@ class Page(Case):
         self.assertEqual(self.browser.run(SLIDE, AT_THREE), "3 × capacity: 2,400 requests a second")
         # Left: nobody in time, a queue of seconds. Right: most of what the database can do, the rest refused at once.
         now = self.until(lambda now: now["left"]["good"] < 0.05 * now["right"]["good"] and now["left"]["zombies"] > 0
-                         and now["right"]["good"] > 0.7 * 800 and now["right"]["refused"] > 0, "the sides part")
+                         and now["right"]["good"] > 0.9 * self.usual and now["right"]["refused"] > 0
+                         and now["right"]["p99"] > 0, "the sides part")
         self.assertGreater(now["left"]["waiting"], 10 * now["right"]["waiting"])
         self.assertEqual(now["left"]["refused"], 0)
-        self.assertLess(now["right"]["p99"], 2000)
+        self.assertGreater(now["right"]["p99"], 0)
+        self.assertLess(now["right"]["p99"], 2000, "the clients' patience")
         first = now["left"]["waiting"]
-        self.until(lambda now: now["left"]["waiting"] > first + 800, "the left queue grows on")
+        self.until(lambda now: now["left"]["waiting"] > first + self.usual, "the left queue grows on")
         self.picture("three")
 
         self.browser.run(SLIDE, AT_USUAL)
-        now = self.until(lambda now: now["right"]["offered"] < 800 and now["right"]["refused"] == 0
+        now = self.until(lambda now: now["right"]["offered"] < 1.2 * self.usual_offered and now["right"]["refused"] == 0
                          and now["right"]["good"] > 0.8 * now["right"]["offered"], "the right side is back")
-        self.assertGreater(now["left"]["waiting"], 800, "the left queue is there yet")
+        self.assertGreater(now["left"]["waiting"], self.usual, "the left queue is there yet")
         self.assertLess(now["left"]["good"], 0.1 * now["right"]["good"])
         self.assertGreater(now["left"]["zombies"], 0)
         self.assertIn("left over", now["left"]["words"])
         self.picture("after")
 
         self.click("restart")
-        self.until(lambda now: now["left"]["waiting"] < 100 and now["left"]["good"] > 0.5 * now["left"]["offered"] > 0,
-                   "a restart helps")
+        self.until(lambda now: now["left"]["waiting"] < 0.2 * self.usual
+                   and now["left"]["good"] > 0.5 * now["left"]["offered"] > 0, "a restart helps")
 
     def test_a_database_that_hangs(self):
         self.click("stalled")
         now = self.until(lambda now: now["right"]["zombies"] == 16 and "not ready" in now["right"]["ready"]
-                         and now["right"]["refused"] > 0 and now["left"]["waiting"] > 500, "both hang")
+                         and now["right"]["refused"] > 0 and now["left"]["waiting"] > self.usual, "both hang")
         self.assertEqual(now["left"]["zombies"], 16)
         self.assertNotIn("not ready", now["left"]["ready"])
         self.assertLess(now["right"]["waiting"], now["left"]["waiting"] / 2)
@@ -342,6 +379,39 @@ class Page(Case):
         self.assertIn("sluice: ", spoken)
         self.assertEqual(self.browser.complaints(), [])
 
+    def test_a_refusal_stays_until_a_change_is_accepted(self):
+        note = "return document.getElementById('note').textContent;"
+        # One that was under way, and one that has begun since.
+        looks = ("for (let count = 0; count < 2; ++count) {"
+                 "  for (const last = facts; facts === last;) await new Promise((go) => setTimeout(go, 20));"
+                 "}")
+        self.addCleanup(self.browser.complaints)  # it notes every 400
+        self.assertEqual(self.browser.run(looks + note), "")
+        self.assertIn("factor", self.browser.run("await post('/demo/set', { factor: 99 }); " + looks + note))
+        self.assertEqual(self.browser.run("await post('/demo/set', { factor: 0.7 }); " + looks + note), "")
+
+    def test_what_is_read_out_is_written_only_when_it_changes(self):
+        written = self.browser.run("""
+          await posts;
+          show_settings();
+          const seen = new MutationObserver(() => {}), ids = ["note", "factor-text"];
+          const all = { childList: true, characterData: true, subtree: true };
+          for (const id of ids) seen.observe(document.getElementById(id), all);
+          tell(document.getElementById("note").textContent);
+          show_settings();
+          const same = seen.takeRecords().length;
+          tell("news");
+          show_factor(10);
+          const other = new Set(seen.takeRecords().map((one) => one.target.id));
+          show_settings();
+          return [same, [...other].sort()];""")
+        self.assertEqual(written, [0, ["factor-text", "note"]])
+        self.assertEqual(self.browser.run("""
+          tell("");
+          const note = document.getElementById("note"), style = getComputedStyle(note);
+          return [note.hidden, style.display, style.visibility, note.offsetHeight];"""), [False, "block", "visible", 0])
+        self.assertEqual(self.browser.run("return find('factor-text').getAttribute('aria-live');"), "off")
+
     def until_set(self, name, value):
         end = time.monotonic() + PATIENCE
         while self.server.get("/demo/state").json()["settings"][name] != value:
@@ -352,6 +422,29 @@ class Page(Case):
         text = {"text": key} if key == " " else {}
         self.command("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
         self.command("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+
+@unittest.skipUnless(HAS_LOAD, NO_LOAD)
+@unittest.skipIf(browser.missing(), browser.missing())
+class OpenPage(Case):
+    def test_goes_on_when_the_showcase_is_started_again(self):
+        with browser.Browser() as page:
+            with showcase() as server:
+                page.open(f"http://{server.address}/demo")
+                before = self.until(page, lambda number: number >= 20)
+            with showcase(server.address):
+                now = self.until(page, lambda number: 0 <= number < before)
+                self.until(page, lambda number: now < number)
+                numbers = page.run("return samples.map((one) => one.number);")
+                self.assertEqual(numbers, sorted(set(numbers)))
+
+    def until(self, page, what):
+        """The number of its newest sample as soon as it is so."""
+        end = time.monotonic() + PATIENCE
+        while not what(number := page.run("return samples.length ? samples.at(-1).number : -1;")):
+            self.assertLess(time.monotonic(), end, f"the newest sample is {number}")
+            time.sleep(0.05)
+        return number
 
 
 if __name__ == "__main__":
