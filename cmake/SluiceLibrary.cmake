@@ -25,7 +25,14 @@ if(LLHTTP_SOURCES)
   set(sluice_llhttp_use
     -include "${sluice_llhttp_header}" -isystem "${LLHTTP_INCLUDE_DIR}" -DLLHTTP_STRICT_MODE=1)
 
-  add_library(sluice_llhttp OBJECT ${LLHTTP_SOURCES})
+  # Of version 8 it is known what it calls: that is compiled into it, see src/http/llhttp_unit.c.
+  set(sluice_llhttp_sources ${LLHTTP_SOURCES})
+  if(LLHTTP_SOURCE_DIR AND llhttp_version MATCHES "^8\\.1\\.")
+    set(sluice_llhttp_sources "${LLHTTP_SOURCE_DIR}/http.c" "${PROJECT_SOURCE_DIR}/src/http/llhttp_unit.c")
+    list(APPEND sluice_llhttp_use -DSLUICE_LLHTTP_UNIT)
+  endif()
+  add_library(sluice_llhttp OBJECT ${sluice_llhttp_sources})
+  target_include_directories(sluice_llhttp PRIVATE "${PROJECT_SOURCE_DIR}/src" ${LLHTTP_SOURCE_DIR})
   target_compile_options(sluice_llhttp PRIVATE
     ${sluice_llhttp_use} -O3 -w $<$<BOOL:${SLUICE_SSE42}>:-msse4.2> ${sluice_sanitize_flags})
   set_target_properties(sluice_llhttp PROPERTIES
@@ -34,10 +41,14 @@ endif()
 
 set(sluice_hot_sources
   base/block_pool.cpp base/clock.cpp http/date.cpp
-  http/fields.cpp http/head_guard.cpp http/head_rules.cpp http/head_writer.cpp http/target.cpp
+  http/fields.cpp http/head_guard.cpp http/head_rules.cpp http/head_writer.cpp http/parser.cpp http/target.cpp
   net/chain.cpp net/epoll_io.cpp net/loop_base.cpp net/timers.cpp
   server/answers.cpp server/connection.cpp server/dispatch.cpp server/exchange.cpp server/loop_guard.cpp
   server/pressure.cpp server/response.cpp server/route_table.cpp server/server.cpp server/shard.cpp)
+
+# A request passes through many short functions; GCC would leave the calls between them.
+set(sluice_inline_options "$<$<CXX_COMPILER_ID:GNU>:--param=inline-unit-growth=300;--param=max-inline-insns-auto=100;\
+--param=max-inline-insns-single=1000;--param=large-function-growth=1000>")
 
 # sluice_library(NAME): one build of the library. Several may stand side by side (see tests/CMakeLists.txt).
 function(sluice_library name)
@@ -52,9 +63,8 @@ function(sluice_library name)
     COMPILE_DEFINITIONS "${sluice_coding_defines}")
   if(TARGET sluice_llhttp)
     target_sources(${name} PRIVATE $<TARGET_OBJECTS:sluice_llhttp>)
-    # Only http/parser.cpp includes llhttp.h.
-    set_source_files_properties("${PROJECT_SOURCE_DIR}/src/http/parser.cpp" TARGET_DIRECTORY ${name} PROPERTIES
-      COMPILE_OPTIONS "${sluice_llhttp_use}")
+    # For http/parser.cpp alone, but a file with options of its own could not be part of a unit.
+    target_compile_options(${name} PRIVATE ${sluice_llhttp_use})
   else()
     target_link_libraries(${name} PRIVATE ${LLHTTP_TARGET})
   endif()
@@ -72,6 +82,7 @@ function(sluice_library name)
 
   # What every request runs through is compiled as one unit where speed is asked for, so that it can be inlined.
   if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_compile_options(${name} PRIVATE "${sluice_inline_options}")
     set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
     list(TRANSFORM sluice_hot_sources PREPEND "${PROJECT_SOURCE_DIR}/src/" OUTPUT_VARIABLE hot)
     set_source_files_properties(${hot} TARGET_DIRECTORY ${name} PROPERTIES UNITY_GROUP hot)

@@ -61,11 +61,12 @@ void fail(const char* what) {
 /// The guard alone: where the head ends, and that nothing in it is wrong.
 void scan_head(benchmark::State& state, std::string (*make)(std::size_t)) {
   const std::vector<std::string> heads = heads_of(make);
+  Head out;
   std::size_t turn = 0;
   for (auto _ : state) {
     HeadGuard guard;
     const std::string& head = heads[turn++ % variants];
-    if (guard.scan(head, {}) != Scan::complete) fail("a head was refused");
+    if (guard.scan(head, {}, out) != Scan::complete) fail("a head was refused");
     benchmark::DoNotOptimize(guard);
   }
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(heads[0].size()));
@@ -83,7 +84,7 @@ void parse_head(benchmark::State& state, std::string (*make)(std::size_t)) {
   for (auto _ : state) {
     HeadGuard guard;
     std::string& head = heads[turn++ % variants];
-    if (guard.scan(head, {}) != Scan::complete || !parser.parse({head.data(), head.size()}, guard, out)) {
+    if (guard.scan(head, {}, out) != Scan::complete || !parser.parse({head.data(), head.size()}, guard, out)) {
       fail("a head was refused");
     }
     benchmark::DoNotOptimize(out);

@@ -81,6 +81,30 @@ inline const char* find_stop(const char* base, const char* p, const char* end) n
   return p;
 }
 
+/// Where a field's name ends and where its line does, if it is a usual one.
+struct LineStops {
+  const char* name;
+  const char* line;
+};
+
+/// The first byte in [p, end) that is none of a usual name, and the first that is none of a usual value.
+inline LineStops find_line_stops(const char* base, const char* p, const char* end) noexcept {
+#ifdef __SSE2__
+  if (end - p >= 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const unsigned name = NameBytes::stops(bytes);
+    const unsigned line = ValueBytes::stops(bytes);
+    return {name != 0 ? p + std::countr_zero(name) : find_stop<NameBytes>(base, p + 16, end),
+            line != 0 ? p + std::countr_zero(line) : find_stop<ValueBytes>(base, p + 16, end)};
+  }
+#endif
+  return {find_stop<NameBytes>(base, p, end), find_stop<ValueBytes>(base, p, end)};
+}
+
+Slice slice_of(const char* base, const char* first, const char* behind) noexcept {
+  return {static_cast<std::uint16_t>(first - base), static_cast<std::uint16_t>(behind - first)};
+}
+
 /// The method that is spelled so. Source: RFC 9110 9.1, case matters.
 std::optional<Method> method_from(std::string_view name) noexcept {
   switch (name.size()) {
@@ -135,14 +159,16 @@ enum class HeadGuard::Fault : std::uint8_t {
 struct HeadGuard::Input {
   const char* base;
   const char* end;
+  Field* fields;
   std::uint32_t fields_max;
   std::uint32_t target_bytes_max;
 };
 
-Scan HeadGuard::scan(std::span<const char> bytes, const HeadLimits& limits) noexcept {
+Scan HeadGuard::scan(std::span<const char> bytes, const HeadLimits& limits, Head& head) noexcept {
   const std::size_t most = std::min(limits.head_bytes_max, head_bytes_capacity);
-  const Input input{bytes.data(), bytes.data() + std::min(bytes.size(), most),
+  const Input input{bytes.data(), bytes.data() + std::min(bytes.size(), most), head.fields.data(),
                     std::min(limits.fields_max, head_fields_capacity), limits.target_bytes_max};
+  if (state_ == State::start && at_ == 0 && read_usual_head(input)) return Scan::complete;
   const char* p = input.base + at_;
   while (p < input.end && state_ < State::complete) {
     p = step(p, input);
@@ -158,6 +184,31 @@ Scan HeadGuard::scan(std::span<const char> bytes, const HeadLimits& limits) noex
     return Scan::rejected;
   }
   return Scan::need_more;
+}
+
+/// Reads a head that is here as a whole and as nearly all are. False: nothing was changed, the states are to read it.
+bool HeadGuard::read_usual_head(const Input& input) noexcept {
+  static constexpr std::string_view get = "GET ", post = "POST ", version = " HTTP/1.1\r\n";
+  const std::string_view bytes{input.base, static_cast<std::size_t>(input.end - input.base)};
+  const bool is_get = bytes.starts_with(get);
+  if (!is_get && !bytes.starts_with(post)) return false;
+  const char* const target = input.base + (is_get ? get.size() : post.size());
+  const char* p = find_stop<TargetBytes>(input.base, target, input.end);
+  const auto target_size = static_cast<std::size_t>(p - target);
+  if (target_size == 0 || target_size > input.target_bytes_max) return false;
+  if (!std::string_view{p, input.end}.starts_with(version)) return false;
+  p = read_usual_lines(p + version.size(), input);
+  if (input.end - p < 2 || p[0] != '\r' || p[1] != '\n') {
+    field_count_ = 0;
+    return false;
+  }
+  target_offset_ = static_cast<std::uint16_t>(target - input.base);
+  target_size_ = static_cast<std::uint16_t>(target_size);
+  method_ = is_get ? Method::get : Method::post;
+  has_method_ = true;
+  state_ = State::complete;
+  at_ = static_cast<std::uint32_t>(p + 2 - input.base);
+  return true;
 }
 
 const char* HeadGuard::step(const char* p, const Input& input) noexcept {
@@ -266,25 +317,29 @@ const char* HeadGuard::end_request_line(const char* p, const Input& input) noexc
   return start_field(p + 1, input);
 }
 
-/// Passes over whole field lines that are as nearly all are. What is unusual, wrong or incomplete about a line is left
-/// to the states below, from the line's beginning.
-const char* HeadGuard::skip_usual_lines(const char* p, const Input& input) noexcept {
-  std::uint16_t count = field_count_;
-  while (count < input.fields_max) {
-    // The line's end is looked for from its beginning, so that the processor need not wait for the colon.
-    const char* const line_end = find_stop<ValueBytes>(input.base, p, input.end);
+/// Reads whole field lines that are as nearly all are. What is unusual, wrong or incomplete about a line is left to the
+/// states below, from the line's beginning.
+const char* HeadGuard::read_usual_lines(const char* p, const Input& input) noexcept {
+  Field* field = input.fields + field_count_;
+  const Field* const last = input.fields + input.fields_max;
+  for (; field != last && p < input.end && *p != '\r'; ++field) {
+    const auto [colon, line_end] = find_line_stops(input.base, p, input.end);
     if (input.end - line_end < 2 || line_end[0] != '\r' || line_end[1] != '\n') break;
-    const char* const colon = find_stop<NameBytes>(input.base, p, line_end);
-    if (colon == line_end || colon == p || *colon != ':') break;
+    if (colon == p || colon >= line_end || *colon != ':') break;
+    const char* first = colon + 1;
+    const char* behind = line_end;
+    while (first != behind && *first == ' ') ++first;
+    while (first != behind && behind[-1] == ' ') --behind;
+    field->name = slice_of(input.base, p, colon);
+    field->value = slice_of(input.base, first, behind);
     p = line_end + 2;
-    ++count;
   }
-  field_count_ = count;
+  field_count_ = static_cast<std::uint16_t>(field - input.fields);
   return p;
 }
 
 const char* HeadGuard::start_field(const char* p, const Input& input) noexcept {
-  p = skip_usual_lines(p, input);
+  p = read_usual_lines(p, input);
   if (p == input.end) return p;
   if (*p == '\r') {
     state_ = State::end_line_feed;
@@ -314,6 +369,7 @@ const char* HeadGuard::scan_name(const char* p, const Input& input) noexcept {
     if (*p != ':') return refuse(Fault::name_byte);
   }
   if (p == input.base + name_) return refuse(Fault::name_empty);
+  input.fields[field_count_ - 1].name = slice_of(input.base, input.base + name_, p);
   state_ = State::value;
   return scan_value(p + 1, input);
 }
@@ -326,6 +382,10 @@ const char* HeadGuard::scan_value(const char* p, const Input& input) noexcept {
   }
   if (p == input.end) return p;
   if (*p != '\r') return refuse(*p == '\n' ? Fault::line_end : Fault::value_byte);
+  Field& field = input.fields[field_count_ - 1];
+  const char* const behind_colon = input.base + field.name.offset + field.name.size + 1;
+  const std::string_view value = trim_ows({behind_colon, static_cast<std::size_t>(p - behind_colon)});
+  field.value = slice_of(input.base, value.data(), value.data() + value.size());
   state_ = State::value_line_feed;
   return p + 1;
 }

@@ -1,4 +1,5 @@
-// head_guard.hpp: finds the end of a request's head and refuses what must never reach a parser, byte by byte.
+// head_guard.hpp: finds the fields and the end of a request's head, and refuses what must never reach a parser, byte by
+// byte.
 // In: all bytes of the head so far, as often as more arrive. Out: need_more, complete (with its size) or rejected.
 // Loop thread, one per connection that is reading a head. It must never wait for more bytes once one is wrong, never
 // go back further than one line (a head that drips in costs O(n)), and never read behind the bytes it was given.
@@ -21,7 +22,9 @@ class HeadGuard {
  public:
   /// Reads on where the last call stopped. `bytes` holds the head from its first byte, the old bytes unchanged and
   /// perhaps more behind them; it may lie elsewhere than before. After complete or rejected it only repeats that.
-  Scan scan(std::span<const char> bytes, const HeadLimits& limits) noexcept;
+  ///   head: the same one every time; where each name and value lies is noted in its `fields`, of which the first
+  ///         field_count() are set after complete. Nothing else of it is touched.
+  Scan scan(std::span<const char> bytes, const HeadLimits& limits, Head& head) noexcept;
 
   /// Bytes of the whole head: tolerated empty lines in front and the empty line at its end included.
   std::size_t head_size() const noexcept { return at_; }
@@ -67,6 +70,7 @@ class HeadGuard {
   enum class Fault : std::uint8_t;
   struct Input;
 
+  bool read_usual_head(const Input& input) noexcept;
   // Each takes the first byte not yet accepted and returns the next one, or null after a refusal.
   const char* step(const char* p, const Input& input) noexcept;
   const char* start(const char* p, const Input& input) noexcept;
@@ -74,15 +78,15 @@ class HeadGuard {
   const char* scan_target(const char* p, const Input& input) noexcept;
   const char* scan_version(const char* p, const Input& input) noexcept;
   const char* end_request_line(const char* p, const Input& input) noexcept;
-  const char* skip_usual_lines(const char* p, const Input& input) noexcept;
+  const char* read_usual_lines(const char* p, const Input& input) noexcept;
   const char* start_field(const char* p, const Input& input) noexcept;
   const char* end_head(const char* p) noexcept;
   const char* scan_name(const char* p, const Input& input) noexcept;
   const char* scan_value(const char* p, const Input& input) noexcept;
   const char* refuse(Fault fault) noexcept;
 
-  std::uint32_t at_ = 0;     // everything before it has been accepted
-  std::uint32_t name_ = 0;   // where the current field's name begins
+  std::uint32_t at_ = 0;  // everything before it has been accepted
+  std::uint32_t name_ = 0;  // where the current field's name begins
   std::uint16_t request_offset_ = 0;
   std::uint16_t target_offset_ = 0;
   std::uint16_t target_size_ = 0;

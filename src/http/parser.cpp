@@ -1,5 +1,5 @@
-// parser.cpp: the only file that knows llhttp. Works with 8.1.0 and with 9.2.1 and later.
-// llhttp reads the head as a second, independent opinion: it finds the fields; guard and rules must agree with it.
+// parser.cpp: the only file that knows llhttp, with llhttp_unit.c. Works with 8.1.0 and with 9.2.1 and later.
+// llhttp reads the head as a second, independent opinion: what guard and rules have found is held to it, field by field.
 #include "http/parser.hpp"
 
 #include <llhttp.h>
@@ -10,6 +10,7 @@
 
 #include "base/assert.hpp"
 #include "http/head_rules.hpp"
+#include "http/places.h"
 #include "http/response_parser.hpp"
 #include "http/target.hpp"
 
@@ -20,80 +21,52 @@
 namespace sluice::http {
 namespace {
 
-/// What one run of llhttp fills.
-struct Collector {
-  const char* base;
-  Head* head;
-  std::uint64_t repeated = 0;
-  bool complete = false;
-};
-
-Collector& collector_of(llhttp_t* parser) noexcept { return *static_cast<Collector*>(parser->data); }
-
-Slice slice(const Collector& collector, std::string_view part) noexcept {
-  return {static_cast<std::uint16_t>(part.data() - collector.base), static_cast<std::uint16_t>(part.size())};
+bool is_pause(llhttp_errno error) noexcept {
+  return error == HPE_OK || error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE;
 }
 
-/// The head is contiguous, so each name and each value comes in one piece, and a field begins with its name.
-int on_name(llhttp_t* parser, const char* at, std::size_t size) noexcept {
-  Collector& collector = collector_of(parser);
-  Head& head = *collector.head;
-  if (head.field_count == head_fields_capacity) return HPE_USER;
-  const std::string_view name{at, size};
-  const Known known = recognise(name);
-  Field& field = head.fields[head.field_count];
-  field.name = slice(collector, name);
-  field.value = {static_cast<std::uint16_t>(field.name.offset + size), 0};
-  field.known = known;
-  ++head.field_count;
-  if (known != Known::other) {
-    std::uint8_t& first = head.first[static_cast<std::size_t>(known)];
-    if (first == 0) first = static_cast<std::uint8_t>(head.field_count);
-    else collector.repeated |= std::uint64_t{1} << static_cast<unsigned>(known);
-  }
+std::unexpected<Reject> refuse_head(const char* reason) noexcept { return std::unexpected(Reject{400, reason}); }
+
+/// Recognises a field and notes the first one of each Known. Returns the bit of one that has come before, or 0.
+std::uint64_t index_field(const char* base, Head& head, std::size_t index) noexcept {
+  Field& field = head.fields[index];
+  field.known = recognise(field.name.in(base));
+  if (field.known == Known::other) return 0;
+  std::uint8_t& first = head.first[static_cast<std::size_t>(field.known)];
+  if (first != 0) return std::uint64_t{1} << static_cast<unsigned>(field.known);
+  first = static_cast<std::uint8_t>(index + 1);
   return 0;
 }
 
-int on_value(llhttp_t* parser, const char* at, std::size_t size) noexcept {
-  const Collector& collector = collector_of(parser);
-  Head& head = *collector.head;
-  if (head.field_count == 0) return HPE_USER;
-  if (size == 0) return 0;
-  head.fields[head.field_count - 1U].value = slice(collector, trim_ows({at, size}));
-  return 0;
-}
+// ---- requests: llhttp is held to what the guard found
 
-/// Stops llhttp here: bodies are not its business, and neither is what Upgrade would do to it.
-int on_headers_complete(llhttp_t* parser) noexcept {
-  collector_of(parser).complete = true;
-  return HPE_PAUSED;
-}
+static_assert(sizeof(Field) == sizeof(sluice_place) && offsetof(Field, name) == offsetof(sluice_place, name_offset) &&
+              offsetof(Field, value) == offsetof(sluice_place, value_offset) &&
+              offsetof(Slice, size) == offsetof(sluice_place, name_size));
 
-constexpr llhttp_settings_t make_settings() noexcept {
+#ifdef SLUICE_LLHTTP_UNIT
+constexpr const llhttp_settings_t* request_settings = nullptr;  // llhttp_unit.c does what they would
+#else
+sluice_places& places_of(llhttp_t* parser) noexcept { return *static_cast<sluice_places*>(parser->data); }
+
+constexpr llhttp_settings_t make_request_settings() noexcept {
   llhttp_settings_t
       settings{};  // what llhttp_settings_init does, but at compile time; the member order differs by version
-  settings.on_header_field = on_name;
-  settings.on_header_value = on_value;
-  settings.on_headers_complete = on_headers_complete;
+  settings.on_header_field = [](llhttp_t* parser, const char* at, std::size_t size) noexcept -> int {
+    return sluice_agrees_on_name(&places_of(parser), at, size) != 0 ? 0 : HPE_USER;
+  };
+  settings.on_header_value = [](llhttp_t* parser, const char* at, std::size_t size) noexcept -> int {
+    return sluice_agrees_on_value(&places_of(parser), at, size) != 0 ? 0 : HPE_USER;
+  };
+  settings.on_headers_complete = [](llhttp_t* parser) noexcept -> int {
+    places_of(parser).complete = 1;
+    return HPE_PAUSED;  // bodies are not llhttp's business, and neither is what Upgrade would do to it
+  };
   return settings;
 }
-constinit const llhttp_settings_t settings = make_settings();
-
-/// llhttp refuses a second Content-Length even if it says the same; in an answer that is for the rules to compare.
-int on_answer_name(llhttp_t* parser, const char* at, std::size_t size) noexcept {
-  if ((parser->flags & F_CONTENT_LENGTH) != 0 && recognise({at, size}) == Known::content_length) {
-    parser->flags = static_cast<decltype(parser->flags)>(parser->flags & ~F_CONTENT_LENGTH);
-    parser->content_length = 0;
-  }
-  return on_name(parser, at, size);
-}
-
-constexpr llhttp_settings_t make_answer_settings() noexcept {
-  llhttp_settings_t answers = make_settings();
-  answers.on_header_field = on_answer_name;
-  return answers;
-}
-constinit const llhttp_settings_t answer_settings = make_answer_settings();
+constinit const llhttp_settings_t made_request_settings = make_request_settings();
+constexpr const llhttp_settings_t* request_settings = &made_request_settings;
+#endif
 
 /// Turns HTAB at the end of values into SP, which means the same: llhttp 8.1.0 refuses "Content-Length: 5<HTAB>", does
 /// not see "chunked<HTAB>" as chunked, and misses "close<HTAB>".
@@ -111,22 +84,14 @@ int llhttp_method_of(Method method) noexcept {
   return methods[static_cast<std::size_t>(method)];
 }
 
-bool is_pause(llhttp_errno error) noexcept {
-  return error == HPE_OK || error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE;
-}
-
-std::unexpected<Reject> refuse(std::uint16_t status, const char* reason) noexcept {
-  return std::unexpected(Reject{status, reason});
-}
-
 /// Whether llhttp reads the message as guard and rules do. A difference is a bug in one of them; the client gets 400,
 /// for a message that two readers understand differently is not served.
-bool agrees(const llhttp_t& parser, const HeadGuard& guard, const Head& head) noexcept {
+bool agrees(const llhttp_t& parser, const Head& head) noexcept {
   const bool chunked = (parser.flags & F_CHUNKED) != 0;
   const bool length = (parser.flags & F_CONTENT_LENGTH) != 0;
   return parser.method == llhttp_method_of(head.method) && parser.http_major == 1 &&
-         head.field_count == guard.field_count() && chunked == (head.framing == Framing::chunked) &&
-         (!length || parser.content_length == head.content_length) && (length || head.content_length == 0);
+         chunked == (head.framing == Framing::chunked) && (!length || parser.content_length == head.content_length) &&
+         (length || head.content_length == 0);
 }
 
 void fill_target(const Target& target, const HeadGuard& guard, const char* base, Head& out) noexcept {
@@ -150,7 +115,7 @@ std::expected<void, Reject> HeadParser::parse(std::span<char> head, const HeadGu
   char* const base = head.data();
   out.method = guard.method();
   out.version_minor = guard.version_minor();
-  out.field_count = 0;
+  out.field_count = guard.field_count();
   out.first.fill(0);
   const auto target = read_target(guard.target().in(base), out.method);
   if (!target) return std::unexpected(target.error());
@@ -160,18 +125,82 @@ std::expected<void, Reject> HeadParser::parse(std::span<char> head, const HeadGu
   if (guard.has_tab()) normalise_tabs(head);
 
   llhttp_t& parser = *::new (static_cast<void*>(llhttp_)) llhttp_t;
-  llhttp_init(&parser, HTTP_REQUEST, &settings);
-  Collector collector{.base = base, .head = &out};
-  parser.data = &collector;
+  llhttp_init(&parser, HTTP_REQUEST, request_settings);
+  const auto* const first = reinterpret_cast<const sluice_place*>(out.fields.data());
+  sluice_places places{.base = base, .next = first, .end = first + out.field_count, .owed = 0, .complete = 0};
+  parser.data = &places;
   const std::size_t skipped = guard.request_line_offset();  // the empty lines the guard let pass
   const llhttp_errno error = llhttp_execute(&parser, base + skipped, head.size() - skipped);
-  if (!collector.complete || !is_pause(error)) return refuse(400, llhttp_errno_name(error));
+  if (!is_pause(error) || places.complete == 0) return refuse_head(llhttp_errno_name(error));
 
-  const RuleInput input{.base = base, .repeated = collector.repeated, .target = *target, .host_memory = host_memory_};
+  std::uint64_t repeated = 0;
+  for (std::size_t index = 0; index < out.field_count; ++index) repeated |= index_field(base, out, index);
+  const RuleInput input{.base = base, .repeated = repeated, .target = *target, .host_memory = host_memory_};
   if (auto verdict = apply_head_rules(input, out); !verdict) return verdict;
-  if (!agrees(parser, guard, out)) return refuse(400, "readers disagree");
+  if (places.next != places.end || places.owed != 0 || !agrees(parser, out)) return refuse_head("readers disagree");
   return {};
 }
+
+// ---- answers: llhttp alone finds the fields
+
+namespace {
+
+/// What one run of llhttp fills.
+struct Collector {
+  const char* base;
+  Head* head;
+  bool complete = false;
+};
+
+Collector& collector_of(llhttp_t* parser) noexcept { return *static_cast<Collector*>(parser->data); }
+
+Slice slice(const Collector& collector, std::string_view part) noexcept {
+  return {static_cast<std::uint16_t>(part.data() - collector.base), static_cast<std::uint16_t>(part.size())};
+}
+
+/// The head is contiguous, so each name and each value comes in one piece, and a field begins with its name.
+int on_name(llhttp_t* parser, const char* at, std::size_t size) noexcept {
+  const Collector& collector = collector_of(parser);
+  Head& head = *collector.head;
+  if (head.field_count == head_fields_capacity) return HPE_USER;
+  Field& field = head.fields[head.field_count];
+  field.name = slice(collector, {at, size});
+  field.value = {static_cast<std::uint16_t>(field.name.offset + size), 0};
+  index_field(collector.base, head, head.field_count);
+  ++head.field_count;
+  // llhttp refuses a second Content-Length even if it says the same; in an answer that is for the rules to compare.
+  if (field.known == Known::content_length && (parser->flags & F_CONTENT_LENGTH) != 0) {
+    parser->flags = static_cast<decltype(parser->flags)>(parser->flags & ~F_CONTENT_LENGTH);
+    parser->content_length = 0;
+  }
+  return 0;
+}
+
+int on_value(llhttp_t* parser, const char* at, std::size_t size) noexcept {
+  const Collector& collector = collector_of(parser);
+  Head& head = *collector.head;
+  if (head.field_count == 0) return HPE_USER;
+  if (size == 0) return 0;
+  head.fields[head.field_count - 1U].value = slice(collector, trim_ows({at, size}));
+  return 0;
+}
+
+int on_headers_complete(llhttp_t* parser) noexcept {
+  collector_of(parser).complete = true;
+  return HPE_PAUSED;
+}
+
+constexpr llhttp_settings_t make_answer_settings() noexcept {
+  llhttp_settings_t
+      settings{};  // what llhttp_settings_init does, but at compile time; the member order differs by version
+  settings.on_header_field = on_name;
+  settings.on_header_value = on_value;
+  settings.on_headers_complete = on_headers_complete;
+  return settings;
+}
+constinit const llhttp_settings_t answer_settings = make_answer_settings();
+
+}  // namespace
 
 std::expected<void, Reject> read_response_fields(std::string_view head, Head& out) noexcept {
   SLUICE_ASSERT(head.size() <= head_bytes_capacity + 1);  // no offset is above head_bytes_capacity then
@@ -182,8 +211,8 @@ std::expected<void, Reject> read_response_fields(std::string_view head, Head& ou
   Collector collector{.base = head.data(), .head = &out};
   parser.data = &collector;
   const llhttp_errno error = llhttp_execute(&parser, head.data(), head.size());
-  if (error == HPE_USER && out.field_count == head_fields_capacity) return refuse(400, "too many fields");
-  if (!collector.complete || !is_pause(error)) return refuse(400, llhttp_errno_name(error));
+  if (error == HPE_USER && out.field_count == head_fields_capacity) return refuse_head("too many fields");
+  if (!collector.complete || !is_pause(error)) return refuse_head(llhttp_errno_name(error));
   const bool chunked = (parser.flags & F_CHUNKED) != 0;
   const bool length = (parser.flags & F_CONTENT_LENGTH) != 0;
   out.framing = chunked ? Framing::chunked : length ? Framing::length : Framing::none;
@@ -197,11 +226,10 @@ bool parser_self_test() noexcept {
   const auto run = [](std::string_view text) {
     llhttp_t parser;
     Head head;
-    const char* const base = text.data();
-    Collector collector{.base = base, .head = &head};
-    llhttp_init(&parser, HTTP_REQUEST, &settings);
+    Collector collector{.base = text.data(), .head = &head};
+    llhttp_init(&parser, HTTP_REQUEST, &answer_settings);
     parser.data = &collector;
-    const llhttp_errno error = llhttp_execute(&parser, base, text.size());
+    const llhttp_errno error = llhttp_execute(&parser, text.data(), text.size());
     return is_pause(error) && collector.complete;
   };
   return run(sound) && !run(loose);

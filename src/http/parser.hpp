@@ -22,6 +22,7 @@ class HeadParser {
   HeadParser& operator=(const HeadParser&) = delete;
 
   /// Fills `out` from the guard's complete head; on a refusal `out` means nothing.
+  ///   `out` is the one that the guard has noted the fields in.
   ///   `head` starts where the guard's bytes started and is guard.head_size() long. A few bytes of it may be
   ///   rewritten in place without changing its meaning: HTAB at the end of a value becomes SP, and the minor version
   ///   of HTTP/1.2 to 1.9 becomes 1 (out.version_minor keeps the real one).

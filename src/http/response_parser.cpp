@@ -12,7 +12,7 @@
 namespace sluice::http {
 namespace {
 
-using Body = ResponseHead::Body;
+using Body = AnswerHead::Body;
 
 constexpr std::string_view version_prefix = "HTTP/1.";
 constexpr std::size_t pieces_kept_max = 4 * 1024;  // a larger buffer is given back once its head is read
@@ -141,8 +141,8 @@ bool agrees(const Head& llhttp, std::size_t line_count, const Fields& fields) no
   return !fields.has_length || llhttp.content_length == fields.length;
 }
 
-ResponseHead decide(const StatusLine& line, const Fields& fields) noexcept {
-  ResponseHead answer{.status = line.status, .close = fields.close || (line.version_1_0 && !fields.keep_alive)};
+AnswerHead decide(const StatusLine& line, const Fields& fields) noexcept {
+  AnswerHead answer{.status = line.status, .close = fields.close || (line.version_1_0 && !fields.keep_alive)};
   if (line.status < 200 || line.status == 204 || line.status == 304) {
     answer.close = answer.close || line.status == 101;
   } else if (fields.chunked) {
@@ -156,7 +156,7 @@ ResponseHead decide(const StatusLine& line, const Fields& fields) noexcept {
   return answer;
 }
 
-std::expected<ResponseHead, Reject> read_answer(std::string_view head) noexcept {
+std::expected<AnswerHead, Reject> read_answer(std::string_view head) noexcept {
   const std::size_t line_end = head.find("\r\n");
   if (line_end == std::string_view::npos) return refuse_head("head does not end in an empty line");
   const auto line = read_status_line(head.substr(0, line_end));
@@ -174,7 +174,7 @@ std::expected<ResponseHead, Reject> read_answer(std::string_view head) noexcept 
 }
 
 /// What depends on the request, and is not remembered with the head.
-ResponseHead in_reply(ResponseHead answer, bool to_head) noexcept {
+AnswerHead in_reply(AnswerHead answer, bool to_head) noexcept {
   if (to_head) {
     answer.body = Body::none;
     answer.content_length = 0;
@@ -212,12 +212,12 @@ std::size_t ResponseHeadParser::recall(std::string_view in) noexcept {
   return 0;
 }
 
-ResponseHead ResponseHeadParser::recalled(bool to_head) const noexcept {
+AnswerHead ResponseHeadParser::recalled(bool to_head) const noexcept {
   SLUICE_ASSERT(kept_[last_].size != 0);
   return in_reply(kept_[last_].answer, to_head);
 }
 
-std::expected<ResponseHead, Reject> ResponseHeadParser::parse(std::string_view head, bool to_head) noexcept {
+std::expected<AnswerHead, Reject> ResponseHeadParser::parse(std::string_view head, bool to_head) noexcept {
   SLUICE_ASSERT(head.size() <= ResponseReader::head_bytes_max);
   if (const std::size_t size = recall(head); size != 0 && size == head.size()) return recalled(to_head);
   const auto answer = read_answer(head);

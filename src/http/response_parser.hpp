@@ -16,7 +16,7 @@
 namespace sluice::http {
 
 /// What of an answer's head decides how to read on.
-struct ResponseHead {
+struct AnswerHead {
   std::uint16_t status = 0;
   bool close = false;  // the connection ends behind this answer
   enum class Body : std::uint8_t { none, length, chunked, until_close } body = Body::none;
@@ -31,13 +31,13 @@ class ResponseHeadParser {
   /// HEAD request has no body.
   ///   Errors: no HTTP/1.0 or 1.1 answer; a line that does not end in CRLF or is folded; two lengths that differ; a
   ///           length beside chunked; a coding but chunked; more than head_fields_capacity fields.
-  [[nodiscard]] std::expected<ResponseHead, Reject> parse(std::string_view head, bool to_head) noexcept;
+  [[nodiscard]] std::expected<AnswerHead, Reject> parse(std::string_view head, bool to_head) noexcept;
 
   /// The size of the remembered head that `in` begins with, 0 if there is none. recalled() is what it means.
   ///   Cost: one compare if the server repeats itself; one for each head kept if not, which end at the first difference.
   std::size_t recall(std::string_view in) noexcept;
   /// Only after recall() found one.
-  ResponseHead recalled(bool to_head) const noexcept;
+  AnswerHead recalled(bool to_head) const noexcept;
 
  private:
   static constexpr std::size_t memory_bytes = 512;  // larger heads are not kept
@@ -45,7 +45,7 @@ class ResponseHeadParser {
 
   struct Kept {
     std::uint16_t size = 0;
-    ResponseHead answer{};  // without what depends on the request
+    AnswerHead answer{};  // without what depends on the request
     std::array<char, memory_bytes> bytes;
   };
   std::array<Kept, memory_count> kept_;
@@ -81,7 +81,7 @@ class ResponseReader {
   bool end() noexcept;
 
   /// Of the answer last begun.
-  const ResponseHead& head() const noexcept { return head_; }
+  const AnswerHead& head() const noexcept { return head_; }
   /// Whether a byte of an answer has come that is not complete; one of class 1xx alone counts as such a byte.
   bool in_answer() const noexcept { return state_ != State::head || interim_ || !pieces_.empty(); }
   /// As new, for another connection.
@@ -101,7 +101,7 @@ class ResponseReader {
 
   State state_ = State::head;
   bool interim_ = false;  // a 1xx has come, its answer not yet
-  ResponseHead head_{};
+  AnswerHead head_{};
   std::uint64_t remaining_ = 0;
   ChunkedDecoder chunked_{};
   Reject reject_{};

@@ -123,7 +123,7 @@ std::size_t Connection::read_head(std::span<char> bytes) {
   http::HeadMemory& memory = shard_->head_memory();
   const bool known = fresh && memory.recall(bytes, x.guard, x.head);
   if (!known) {
-    switch (x.guard.scan(bytes, shard_->head_limits())) {
+    switch (x.guard.scan(bytes, shard_->head_limits(), x.head)) {
       case http::Scan::need_more: return 0;
       case http::Scan::rejected: refuse(x.guard.reject()); return 0;
       case http::Scan::complete: break;
@@ -154,11 +154,17 @@ bool Connection::parse_head(std::span<char> head) {
 
 std::size_t Connection::route_request(std::span<char> behind) {
   Exchange& x = *exchange_;
+  const std::string_view path = x.head.path.in(x.head_bytes);
+  if (const std::uint32_t route = shard_->core().table().match_static(x.head.method, path); route != RouteTable::none) {
+    x.match.kind = Match::Kind::found;
+    x.match.route = route;
+    shard_->head_memory().lead_to(route);
+    return follow_route(behind);
+  }
   if (x.head.target.in(x.head_bytes) == "*") {
     answer_options();
     return 0;
   }
-  const std::string_view path = x.head.path.in(x.head_bytes);
   x.match = shard_->core().table().match(x.head.method, path, x.path_scratch);
   if (x.match.kind == Match::Kind::not_found) {
     answer_early(404);
@@ -168,9 +174,6 @@ std::size_t Connection::route_request(std::span<char> behind) {
     answer_not_allowed(x.match.allowed);
     return 0;
   }
-  // With an escape the match has also decoded the path, for this exchange alone.
-  const bool plain = x.match.param_count == 0 && path.find('%') == std::string_view::npos;
-  if (plain) shard_->head_memory().lead_to(x.match.route);
   return follow_route(behind);
 }
 

@@ -242,7 +242,8 @@ void RouteTable::add(Method method, std::string_view pattern, std::uint32_t rout
 
 /// The pattern without parameters that is this very path. Patterns hold no '%', so a path with one is never found.
 std::uint32_t RouteTable::find_static(std::string_view path) const noexcept {
-  if (path.size() > static_bytes_max_) return none;  // a long path is not worth hashing; also: no static pattern
+  // A long path is not worth hashing; also: no static pattern.
+  if (path.empty() || path.size() > static_bytes_max_) return none;
   const std::size_t hash = slot_hash(path);
   const std::size_t mask = static_slots_.size() - 1;
   for (std::size_t i = hash & mask; static_slots_[i].endpoint != none; i = (i + 1) & mask) {

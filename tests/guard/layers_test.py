@@ -47,7 +47,7 @@ ROOM_LAYERS = {
 
 # Header -> the files that may include it. A library that is not here is not known to the project.
 OWNERS = {
-    r"llhttp(/.*)?\.h": r"src/http/parser\.cpp",
+    r"llhttp(/.*)?\.[ch]": r"src/http/(parser\.cpp|llhttp_unit\.c)",
     r"liburing(/.*)?\.h": r"src/net/uring_ring\.cpp",
     r"simdjson\.h": r"(src|include/sluice)/extra/json\.(hpp|cpp)|bench/load/tool/[a-z_]+\.cpp|bench/sim/tool/tree\.cpp",
     r"CLI/.*": r"bench/load/tool/cli\.cpp",
@@ -67,7 +67,7 @@ source_location span spanstream sstream stack stacktrace stdexcept stdfloat stop
 strstream syncstream system_error thread tuple type_traits typeindex typeinfo unordered_map unordered_set utility
 valarray variant vector version
 cassert cctype cerrno cfenv cfloat cinttypes climits clocale cmath csetjmp csignal cstdarg cstddef cstdint cstdio
-cstdlib cstring ctime cuchar cwchar cwctype
+cstdlib cstring ctime cuchar cwchar cwctype stddef.h stdint.h
 """.split())
 
 # The kernel's and the C library's own headers, and the processor's.
@@ -171,7 +171,8 @@ def check_rooms(root):
 
 def check(root):
     faults = []
-    files = sorted(p for top in ("include", "src") for p in (root / top).rglob("*") if p.suffix in (".hpp", ".cpp", ".h"))
+    files = sorted(p for top in ("include", "src") for p in (root / top).rglob("*")
+                   if p.suffix in (".hpp", ".cpp", ".h", ".c"))
     for path in files:
         relative = path.relative_to(root)
         if relative.parts[0] == "src" and (len(relative.parts) < 3 or relative.parts[1] not in BELOW):
@@ -196,6 +197,7 @@ PLANTED = [
     ("src/http/h.cpp", '#include "admission/a.hpp"'),
     ("src/http/h.cpp", "#include <sys/socket.h>"),
     ("src/http/h.cpp", "#include <llhttp.h>"),
+    ("src/http/h.c", "#include <llhttp.c>"),
     ("src/admission/a.cpp", '#include "net/n.hpp"'),
     ("src/admission/a.cpp", "#include <unistd.h>"),
     ("src/server/s.cpp", '#include "extra/x.hpp"'),
@@ -230,6 +232,7 @@ FINE = [
     ("src/net/n.hpp", '#include <sys/epoll.h>\n#include "base/b.hpp"'),
     ("src/http/h.hpp", '#include <sluice/a.hpp>\n#include "base/b.hpp"'),
     ("src/http/parser.cpp", "#include <llhttp.h>"),
+    ("src/http/llhttp_unit.c", "#include <llhttp.c>"),
     ("src/admission/a.hpp", "#include <mutex>"),
     ("src/server/s.hpp", '#include "net/n.hpp"\n#include "http/h.hpp"\n#include "admission/a.hpp"'),
     ("src/extra/x.hpp", '#include <sluice/extra/x.hpp>\n#include "server/s.hpp"'),

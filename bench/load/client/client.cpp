@@ -424,7 +424,7 @@ void Client::read_answers(Connection& connection, std::string_view in, base::Tim
 /// The oldest request of the connection has its complete answer.
 void Client::answered(Connection& connection, base::TimePoint now) noexcept {
   Group& group = *connection.group;
-  const http::ResponseHead& head = connection.reader.head();
+  const http::AnswerHead& head = connection.reader.head();
   spoke_http_ = true;
   ++connection.requests;
   // An answer before the request was written to its end: the rest can't be left out, and nobody wants it any more.

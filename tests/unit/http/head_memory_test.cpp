@@ -16,7 +16,7 @@ struct Read {
 };
 
 bool read(std::string& bytes, Read& result) {
-  if (result.guard.scan(std::string_view{bytes}, HeadLimits{}) != Scan::complete) return false;
+  if (result.guard.scan(std::string_view{bytes}, HeadLimits{}, result.head) != Scan::complete) return false;
   HeadParser parser;
   return parser.parse({bytes.data(), result.guard.head_size()}, result.guard, result.head).has_value();
 }

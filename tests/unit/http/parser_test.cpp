@@ -13,7 +13,7 @@ namespace {
 /// Parses one head, which must be accepted.
 struct Parsed {
   explicit Parsed(std::string text) : bytes{std::move(text)} {
-    EXPECT_EQ(guard.scan(bytes, {}), Scan::complete);
+    EXPECT_EQ(guard.scan(bytes, {}, head), Scan::complete);
     const auto verdict = parser.parse({bytes.data(), guard.head_size()}, guard, head);
     EXPECT_TRUE(verdict.has_value()) << (verdict ? "" : verdict.error().reason);
   }
@@ -68,7 +68,7 @@ TEST(Parser, LeavesNothingBehindForTheNextHead) {
   Head head;
   const auto parse = [&](std::string text) {
     HeadGuard guard;
-    EXPECT_EQ(guard.scan(text, {}), Scan::complete);
+    EXPECT_EQ(guard.scan(text, {}, head), Scan::complete);
     return parser.parse({text.data(), guard.head_size()}, guard, head).has_value();
   };
   EXPECT_TRUE(
@@ -84,6 +84,27 @@ TEST(Parser, LeavesNothingBehindForTheNextHead) {
   EXPECT_EQ(head.field_count, 1);
   EXPECT_EQ(head.find(Known::content_length), nullptr);
   EXPECT_EQ(head.query.size, 0);
+}
+
+TEST(Parser, RefusesAHeadThatTheTwoReadersCutDifferently) {
+  const std::string text = "GET / HTTP/1.1\r\nHost: h\r\nX: \tv \r\nEmpty: \r\nX-Long-Name-Of-A-Field: value\r\n\r\n";
+  const auto verdict = [&](auto&& change) {
+    std::string bytes = text;
+    HeadGuard guard;
+    Head head;
+    EXPECT_EQ(guard.scan(bytes, {}, head), Scan::complete);
+    change(head);
+    return HeadParser{}.parse({bytes.data(), guard.head_size()}, guard, head).has_value();
+  };
+  EXPECT_TRUE(verdict([](Head&) {}));
+  for (std::size_t index = 0; index < 4; ++index) {
+    EXPECT_FALSE(verdict([index](Head& head) { ++head.fields[index].name.offset; })) << index;
+    EXPECT_FALSE(verdict([index](Head& head) { --head.fields[index].name.size; })) << index;
+    EXPECT_FALSE(verdict([index](Head& head) { ++head.fields[index].value.size; })) << index;
+    if (index != 2) {
+      EXPECT_FALSE(verdict([index](Head& head) { --head.fields[index].value.offset; })) << index;
+    }
+  }
 }
 
 TEST(Parser, AbsoluteFormGivesTheHostAndThePath) {
@@ -132,10 +153,10 @@ TEST(Parser, TheLargestHeadFits) {
   text += "Y: " + std::string(head_bytes_capacity - text.size() - 7, 'y') + "\r\n\r\n";
   ASSERT_EQ(text.size(), head_bytes_capacity);
   HeadGuard guard;
-  ASSERT_EQ(guard.scan(text, {.head_bytes_max = head_bytes_capacity, .fields_max = head_fields_capacity}),
+  Head head;
+  ASSERT_EQ(guard.scan(text, {.head_bytes_max = head_bytes_capacity, .fields_max = head_fields_capacity}, head),
             Scan::complete);
   HeadParser parser;
-  Head head;
   ASSERT_TRUE(parser.parse(text, guard, head).has_value());
   EXPECT_EQ(head.field_count, head_fields_capacity);
   EXPECT_EQ(head.fields[127].value.in(text.data()).back(), 'y');

@@ -46,7 +46,7 @@ class Reading {
     const std::size_t size = pending_.size();
     const std::unique_ptr<char[]> block{new char[size]};
     std::memcpy(block.get(), pending_.data(), size);
-    const Scan scan = guard_.scan({block.get(), size}, limits_);
+    const Scan scan = guard_.scan({block.get(), size}, limits_, head_);
     if (scan == Scan::rejected) return refuse(guard_.reject());
     if (scan == Scan::need_more) return false;
     const std::size_t head_size = guard_.head_size();

@@ -17,7 +17,7 @@ namespace {
 
 using namespace std::string_literals;
 using Kind = ResponseReader::Step::Kind;
-using Body = ResponseHead::Body;
+using Body = AnswerHead::Body;
 
 /// Reads pieces as a client does and writes down what it understood: "200 n" (none), "l5" (length), "c" (chunked), "u"
 /// (until close), "!" if the connection ends behind it; then {body} as far as it came, and "." when it is complete.
@@ -75,7 +75,7 @@ class Reading {
   }
 
   void begin() {
-    const ResponseHead& head = reader_.head();
+    const AnswerHead& head = reader_.head();
     if (!text_.empty()) text_ += ' ';
     text_ += std::to_string(head.status) + ' ';
     switch (head.body) {

@@ -1,0 +1,43 @@
+/* places.h: where the fields of a head lie, as its first reader found them (head_guard). llhttp is the second one and is
+ * held to them, field by field, while it reads.
+ * In: what llhttp takes for a name or a value. Out: whether that is what the first reader took. C and C++; loop thread.
+ */
+#ifndef SLUICE_HTTP_PLACES_H
+#define SLUICE_HTTP_PLACES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* As http::Field. Offsets count from the head's first byte; values without white space around them. */
+struct __attribute__((may_alias)) sluice_place {
+  uint16_t name_offset, name_size, value_offset, value_size;
+  uint8_t known;
+};
+
+struct sluice_places {
+  const char* base;
+  const struct sluice_place* next; /* whose name has not been read */
+  const struct sluice_place* end;
+  int owed;     /* the value of the last name read is not empty, and has not been read */
+  int complete; /* llhttp has reached the head's end */
+};
+
+static inline int sluice_agrees_on_name(struct sluice_places* places, const char* at, size_t size) {
+  const struct sluice_place* place = places->next;
+  if (place == places->end || places->owed) return 0;
+  places->next = place + 1;
+  places->owed = place->value_size != 0;
+  return at == places->base + place->name_offset && size == place->name_size;
+}
+
+/* llhttp leaves out the white space in front of a value, and not that behind it. Of an empty value it says nothing. */
+static inline int sluice_agrees_on_value(struct sluice_places* places, const char* at, size_t size) {
+  const struct sluice_place* place = places->next - 1;
+  places->owed = 0;
+  if (size == 0) return place->value_size == 0;
+  if (at != places->base + place->value_offset || at[size] != '\r') return 0;
+  while (size > 0 && (at[size - 1] == ' ' || at[size - 1] == '\t')) --size;
+  return size == place->value_size;
+}
+
+#endif
