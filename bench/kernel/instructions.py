@@ -14,7 +14,8 @@ they make of the same source:
 
 The server runs under callgrind, twice for each kind of request: a short run and a long one, with one connection and one
 request at a time. What the long run spent on top, by the requests it had on top, is the figure, so that start and end
-cancel out. Targets and fields differ from request to request, but in `repeated`. What the kernel does is not in it.
+cancel out. Targets and fields differ from request to request, but in `repeated`. What the kernel does is not in it. Beside it stand
+the calls of an allocator and, as sluice-showcase counts them, the bytes that the loop copied.
 """
 import argparse
 import collections
@@ -82,6 +83,7 @@ class Client:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, request):
+        """The answer's body."""
         self.socket.sendall(request)
         answer = b""
         while b"\r\n\r\n" not in answer:
@@ -92,6 +94,7 @@ class Client:
             raise Failure(f"the server answered {head[:80]!r} to {request[:60]!r}")
         while len(body) < int(length.group(1)):
             body += self.more()
+        return body
 
     def more(self):
         received = self.socket.recv(65536)
@@ -132,24 +135,34 @@ def read_costs(path):
 
 
 def run_once(options, make_request, count, folder):
-    """Costs of a server that answered `count` requests, from its start to its end."""
+    """(Costs of a server that answered `count` requests, from its start to its end; calls of an allocator; bytes that
+    it copied, None if it does not say)"""
     out = folder / f"callgrind.{count}"
-    flags = SHOWCASE_FLAGS if pathlib.Path(options.server).name == SHOWCASE else []
+    is_showcase = pathlib.Path(options.server).name == SHOWCASE
+    flags = SHOWCASE_FLAGS if is_showcase else []
+    copied = None
     command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--", options.server, *flags]
     with Server(command) as server, contextlib.closing(Client(server.address)) as client:
         for number in range(count):
             client.ask(make_request(number))
-    return read_costs(out)
+        if is_showcase:
+            counters = json.loads(client.ask(b"GET /counters HTTP/1.1\r\nHost: counters\r\n\r\n"))
+            copied = counters["connections"]["bytes_copied"]
+    return *read_costs(out), copied
 
 
 def measure(options, kind):
-    """({function: instructions per request}, allocations per request)"""
+    """({function: instructions per request}, what else one request costs, in words)"""
     with tempfile.TemporaryDirectory() as folder:
-        few, few_allocations = run_once(options, REQUESTS[kind], SHORT_COUNT, pathlib.Path(folder))
-        many, allocations = run_once(options, REQUESTS[kind], SHORT_COUNT + options.requests, pathlib.Path(folder))
+        few, few_allocations, few_copied = run_once(options, REQUESTS[kind], SHORT_COUNT, pathlib.Path(folder))
+        many, allocations, copied = run_once(options, REQUESTS[kind], SHORT_COUNT + options.requests,
+                                             pathlib.Path(folder))
     many.subtract(few)
     each = {function: cost / options.requests for function, cost in many.items()}
-    return each, (allocations - few_allocations) / options.requests
+    also = f"{(allocations - few_allocations) / options.requests:.2f} allocations"
+    if copied is not None:
+        also += f", {(copied - few_copied) / options.requests:,.0f} bytes copied"
+    return each, also
 
 
 # ---- limits
@@ -205,10 +218,9 @@ def main():
 
     found = {}
     for kind, make_request in REQUESTS.items():
-        each, allocations = measure(options, kind)
+        each, also = measure(options, kind)
         found[kind] = sum(each.values())
-        print(f"{kind:8} {len(make_request(0)):4} bytes {found[kind]:10,.0f} instructions, {allocations:.2f} "
-              f"allocations per request", flush=True)
+        print(f"{kind:8} {len(make_request(0)):4} bytes {found[kind]:10,.0f} instructions, {also} per request", flush=True)
         if options.profile:
             for function, cost in sorted(each.items(), key=lambda pair: -pair[1])[:options.profile]:
                 print(f"  {cost:9,.1f}  {function}")

@@ -131,6 +131,7 @@ char* Buffer::reserve(std::size_t count) {
     const std::size_t held = size();
     if (memory_ != nullptr && held + count <= memory_->capacity && held <= memory_->capacity / 2) {
       std::memmove(bytes(), data(), held);
+      pool_->count_copied(held);
       memory_->begin = 0;
       memory_->end = held;
     } else {
@@ -153,6 +154,7 @@ void Buffer::grow(std::size_t needed) {
   const std::size_t held = size();
   auto* const larger = ::new (pool_->take_memory(total)) Memory{total, total - sizeof(Memory), 0, held};
   if (held > 0) std::memcpy(larger + 1, data(), held);
+  pool_->count_copied(held);
   clear();
   memory_ = larger;
 }
@@ -161,6 +163,7 @@ void Buffer::commit(std::size_t count) noexcept {
   if (count == 0) return;
   SLUICE_ASSERT(memory_ != nullptr && count <= memory_->capacity - memory_->end);
   memory_->end += count;
+  pool_->count_copied(count);
 }
 
 void Buffer::consume(std::size_t count) noexcept {

@@ -46,6 +46,9 @@ class BlockPool {
   std::size_t in_use() const noexcept { return blocks_in_use_; }
   /// All memory handed out, blocks and buffers, counted in whole size classes.
   std::size_t bytes_in_use() const noexcept { return bytes_in_use_; }
+  /// Bytes that were ever copied into its memory.
+  std::uint64_t bytes_copied() const noexcept { return bytes_copied_; }
+  void count_copied(std::size_t bytes) noexcept { bytes_copied_ += bytes; }
   /// Free memory kept for the next taker.
   std::size_t bytes_free() const noexcept;
   /// Gives all free memory back to the system.
@@ -66,6 +69,7 @@ class BlockPool {
   std::array<std::size_t, class_count> free_count_{};
   std::size_t blocks_in_use_ = 0;
   std::size_t bytes_in_use_ = 0;
+  std::uint64_t bytes_copied_ = 0;
 };
 
 /// Contiguous bytes that grow at the end and are consumed at the front; holds no memory while empty.

@@ -4,6 +4,7 @@
 // that a name which is out of date can always be looked up. Must never run a constructor or destructor in take or give.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -17,14 +18,15 @@
 
 namespace sluice::base {
 
-/// Objects of one type in chunks of about 64 KiB. T has the members `std::uint32_t slot, generation`, which the slab
+/// Objects of one type in chunks of at most 64 KiB. T has the members `std::uint32_t slot, generation`, which the slab
 /// sets; generation is never 0, so that {0, 0} names nothing.
 template <class T>
 class Slab {
  public:
   static constexpr std::size_t chunk_bytes = 65'536;
+  /// A power of two, so that a slot is found by a shift.
   static constexpr std::uint32_t per_chunk =
-      sizeof(T) < chunk_bytes ? static_cast<std::uint32_t>(chunk_bytes / sizeof(T)) : 1;
+      sizeof(T) < chunk_bytes ? std::bit_floor(static_cast<std::uint32_t>(chunk_bytes / sizeof(T))) : 1;
   /// Slots above it are free for the event tags of listeners and wake-ups.
   static constexpr std::uint32_t slots_max = 0xfff0'0000;
 

@@ -114,11 +114,16 @@ inline char* put(char* out, std::string_view text) noexcept {
   return out + text.size();
 }
 
-/// The same for what is nearly always 16 to 64 bytes long: two or four moves that may overlap, and no call.
+/// The same for what is nearly always 8 to 64 bytes long: two or four moves that may overlap, and no call.
 inline char* put_short(char* out, std::string_view text) noexcept {
   const std::size_t size = text.size();
-  if (size < 16 || size > 64) return put(out, text);
+  if (size < 8 || size > 64) return put(out, text);
   const char* const from = text.data();
+  if (size < 16) {
+    std::memcpy(out, from, 8);
+    std::memcpy(out + size - 8, from + size - 8, 8);
+    return out + size;
+  }
   if (size > 32) {
     std::memcpy(out + 16, from + 16, 16);
     std::memcpy(out + size - 32, from + size - 32, 16);
@@ -169,7 +174,7 @@ std::size_t head_bound(const ResponseHead& head) noexcept {
          decimal_max + 2 + keep_alive_line.size() + head.fields.size() + 2;
 }
 
-char* write_head(char* out, const ResponseHead& head, const DateLine& date) noexcept {
+char* write_head(char* out, const ResponseHead& head, const DateLine& date, std::string_view body) noexcept {
   if (head.status == 200) {
     out = date.put_ok_start(out);
   } else {
@@ -195,7 +200,8 @@ char* write_head(char* out, const ResponseHead& head, const DateLine& date) noex
     case ResponseHead::Connection::keep_alive: out = put(out, keep_alive_line); break;
   }
   out = put(out, head.fields);
-  return put(out, "\r\n");
+  out = put(out, "\r\n");
+  return put_short(out, body);
 }
 
 }  // namespace sluice::http

@@ -27,10 +27,11 @@ struct ResponseHead {
 /// The most bytes write_head can write for it.
 std::size_t head_bound(const ResponseHead& head) noexcept;
 
-/// Writes the head, its empty line included, and returns the end. `out` has room for head_bound(head) bytes.
+/// Writes the head, its empty line included, then `body`, and returns the end. `out` has room for head_bound(head) bytes
+/// and the body's.
 ///   Order: status line, Date, Content-Type, Content-Length, Connection, `fields`.
 ///   Cost:  copies only, no allocation.
-char* write_head(char* out, const ResponseHead& head, const DateLine& date) noexcept;
+char* write_head(char* out, const ResponseHead& head, const DateLine& date, std::string_view body = {}) noexcept;
 
 /// The status line with its CRLF, for example "HTTP/1.1 404 Not Found\r\n"; empty for a status without a name.
 std::string_view status_line(std::uint16_t status) noexcept;

@@ -26,6 +26,7 @@ void OutputChain::append(BlockPool& pool, std::string_view bytes) {
       throw;
     }
   }
+  pool.count_copied(bytes.size());
   while (!bytes.empty()) {
     if (tail_ == nullptr || tail_->filled == Block::room) {
       Block* const block = fresh;

@@ -125,6 +125,11 @@ class OutputChain {
   /// The file that begins `behind` bytes after the first, or nothing: there are bytes in memory, or none.
   std::optional<FileSpan> file_at(std::size_t behind) const noexcept;
 
+  /// All of it, if it lies in memory in one piece; else empty.
+  std::string_view whole() const noexcept {
+    if (head_ == nullptr || head_->next != nullptr || head_->bytes == nullptr) return {};
+    return {head_->bytes, head_->size};
+  }
   /// The first parts of the chain that lie in memory, at most `max` of them; a file ends them. Returns how many were
   /// set.
   unsigned gather(iovec* parts, unsigned max) const noexcept;

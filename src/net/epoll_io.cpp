@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "base/assert.hpp"
+#include "net/raw_calls.hpp"
 
 namespace sluice::net {
 namespace {
@@ -27,11 +28,8 @@ int register_fd(int epoll, int fd, std::uint32_t events, std::uint64_t data) noe
 }
 
 /// Milliseconds to wait, rounded up, so that no timer is looked at before it is due.
-int timeout_until(base::TimePoint deadline, const base::Clock& clock) noexcept {
-  if (deadline == base::TimePoint::min()) return 0;
+int timeout_until(base::TimePoint deadline, base::TimePoint now) noexcept {
   if (deadline == base::never) return -1;
-  // Read afresh: the turn that computed the deadline may have taken long.
-  const base::TimePoint now = clock.now();
   if (deadline <= now) return 0;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
   return left > INT_MAX ? INT_MAX : static_cast<int>(left);
@@ -120,23 +118,23 @@ bool EpollIo::close(Stream& stream) noexcept {
   return stream.in_flight == 0;
 }
 
-void EpollIo::wait(base::TimePoint deadline, const base::Clock& clock) noexcept {
+void EpollIo::wait(base::TimePoint deadline, base::TimePoint now) noexcept {
   int count = 0;
   if (waits_ == Waits::precise && !has_work()) {
-    count = wait_precisely(deadline, clock);
+    count = wait_precisely(deadline, now);
   } else {
-    const int timeout = has_work() ? 0 : timeout_until(deadline, clock);
-    count = ::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(batch_max), timeout);
+    const int timeout = has_work() ? 0 : timeout_until(deadline, now);
+    count = raw::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(batch_max), timeout);
   }
   SLUICE_ASSERT(count >= 0 || errno == EINTR);
   event_count_ = count > 0 ? static_cast<unsigned>(count) : 0;
 }
 
-int EpollIo::wait_precisely(base::TimePoint deadline, const base::Clock& clock) noexcept {
+int EpollIo::wait_precisely(base::TimePoint deadline, base::TimePoint now) noexcept {
   const int size = static_cast<int>(batch_max);
   if (deadline == base::never) return ::epoll_wait(epoll_.get(), events_.data(), size, -1);
   base::Duration left{0};
-  if (deadline != base::TimePoint::min()) left = deadline - clock.now();
+  if (deadline > now) left = deadline - now;
   if (left <= spin_below) return ::epoll_wait(epoll_.get(), events_.data(), size, 0);
   left -= spin_below;
   const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
@@ -156,7 +154,7 @@ void EpollIo::wake() noexcept {
 
 EpollIo::Received EpollIo::receive(Stream& stream, std::size_t& size, int& error) noexcept {
   for (;;) {
-    const ssize_t count = ::recv(stream.fd, scratch_.get(), scratch_bytes, MSG_DONTWAIT);
+    const ssize_t count = raw::recv(stream.fd, scratch_.get(), scratch_bytes, MSG_DONTWAIT);
     if (count > 0) {
       size = static_cast<std::size_t>(count);
       // A short read has drained the socket, unless an end is behind it: that gives no further edge.

@@ -51,7 +51,7 @@ class EpollIo {
   WriteResult write(Stream& stream) noexcept;
   void shutdown(Stream& stream) noexcept;
   bool close(Stream& stream) noexcept;
-  void wait(base::TimePoint deadline, const base::Clock& clock) noexcept;
+  void wait(base::TimePoint deadline, base::TimePoint now) noexcept;
   bool has_work() const noexcept { return !requeued_.empty(); }
   void wake() noexcept;
 
@@ -191,7 +191,7 @@ class EpollIo {
     if (!stream.closing) requeued_.push(stream);
   }
   Received receive(Stream& stream, std::size_t& size, int& error) noexcept;
-  int wait_precisely(base::TimePoint deadline, const base::Clock& clock) noexcept;
+  int wait_precisely(base::TimePoint deadline, base::TimePoint now) noexcept;
   unsigned next_burst(ListenerState& listener) noexcept;
   int accept_one(ListenerState& listener, int& error) noexcept;
   int watch(unsigned listener) noexcept;

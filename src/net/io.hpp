@@ -63,8 +63,8 @@ concept Sink = requires(S sink, Stream& stream, std::span<char> bytes, int numbe
 };
 
 template <class I, class S>
-concept Io = Sink<S> && requires(I io, S sink, Stream& stream, int fd, base::TimePoint deadline,
-                                 const base::Clock& clock, const Address& to, const ConnectOptions& options) {
+concept Io = Sink<S> && requires(I io, S sink, Stream& stream, int fd, base::TimePoint deadline, base::TimePoint now,
+                                 const Address& to, const ConnectOptions& options) {
   { io.listen(fd, true) } -> std::same_as<int>;  // errno; `true`: other loops listen to the same socket
   io.unlisten();  // for good, all of them
   io.pause_accept();
@@ -78,7 +78,8 @@ concept Io = Sink<S> && requires(I io, S sink, Stream& stream, int fd, base::Tim
   { io.write(stream) } -> std::same_as<WriteResult>;  // Stream::out is not empty, no write is under way
   io.shutdown(stream);  // end of our sending side
   { io.close(stream) } -> std::same_as<bool>;  // true: nothing names the slot any more
-  io.wait(deadline, clock);  // TimePoint::min() only looks; base::never waits for an event
+  io.wait(deadline,
+          now);  // `now`: read just before; deadline TimePoint::min() only looks, base::never waits for an event
   io.dispatch(sink);
   { io.has_work() } -> std::same_as<bool>;  // dispatch has something to do without an event
   io.wake();  // any thread

@@ -32,7 +32,7 @@ concept Protocol = requires(P protocol, Stream& stream, std::span<char> bytes, s
     protocol.closed(stream)
   } noexcept;             // the last one: the descriptor is closed, give the slot back;
                                                     // the object itself stays alive
-  { protocol.turn_ended() } noexcept -> std::same_as<bool>;  // before the last flush; true: has work left
+  { protocol.turn_ended() } noexcept;               // before the last flush; without has_work(): true: has work left
   { protocol.find(stream.slot, stream.generation) } noexcept -> std::same_as<Stream*>;
   { protocol.accept_paused(number) } noexcept;      // errno; accepting goes on by itself
   // Optional: protocol.timer_fired(TimerNode&) noexcept, for nodes of TimerKind::protocol;
@@ -66,17 +66,23 @@ class Loop final : public LoopBase {
   bool turn(bool may_wait) noexcept override {
     const Running running{*this};
     const bool sleeps = may_wait && asleep_ && !has_work();
-    io_.wait(sleeps ? next_alarm() : TimePoint::min(), clock_);
+    io_.wait(sleeps ? next_alarm() : TimePoint::min(), turn_end_);
     mailbox_.cancel_sleep();
     asleep_ = false;
     tick();
     counters_.turns.add(1);
     io_.dispatch(*this);
-    counters_.posts.add(mailbox_.drain(Mailbox<>::drain_max, [this](MailNode& node) { protocol_.posted(node); }));
+    const unsigned posts = mailbox_.drain(Mailbox<>::drain_max, [this](MailNode& node) { protocol_.posted(node); });
+    if (posts > 0) counters_.posts.add(posts);
     timers_.expire(now_, expiries_max, [this](TimerNode& node) { fired(node); });
-    left_over_ = protocol_.turn_ended();
-    flush();
-    if constexpr (requires { protocol_.has_work(); }) left_over_ = protocol_.has_work();
+    if constexpr (requires { protocol_.has_work(); }) {
+      protocol_.turn_ended();
+      flush();
+      left_over_ = protocol_.has_work();
+    } else {
+      left_over_ = protocol_.turn_ended();
+      flush();
+    }
     release_closed();
     record_lag();
     asleep_ = !has_work() && mailbox_.prepare_sleep();

@@ -44,18 +44,19 @@ class alignas(64) LoopBase {  // no line of the cache has two loops' own
 
   /// Turns until quit(). The caller has closed every stream by then, or loses their descriptors.
   virtual void run() noexcept = 0;
-  /// One turn; blocks only if `may_wait` and nothing is left to do. False after quit().
+  /// One turn; blocks only if `may_wait` and nothing is left to do, for as long as would have been right at the end of
+  /// the turn before. False after quit().
   virtual bool turn(bool may_wait) noexcept = 0;
   /// When the loop has to run again if nothing happens: now() while it has work, base::never if nothing is armed.
   virtual TimePoint next_deadline() const noexcept = 0;
 
   /// This turn's reading of the clock, taken at its begin.
   TimePoint now() const noexcept { return now_; }
-  /// Seconds since 1970; read at most once per turn.
+  /// Seconds since 1970, up to 10 ms late: not worth a reading in every turn.
   std::time_t wall() const noexcept {
-    if (!wall_read_) {
+    if (now_ >= wall_until_) {
       wall_ = clock_.wall();
-      wall_read_ = true;
+      wall_until_ = now_ + std::chrono::milliseconds{10};
     }
     return wall_;
   }
@@ -163,20 +164,19 @@ class alignas(64) LoopBase {  // no line of the cache has two loops' own
     LoopBase* before_;
   };
 
-  explicit LoopBase(const base::Clock& clock) noexcept : clock_{clock}, now_{clock.now()} {
+  explicit LoopBase(const base::Clock& clock) noexcept : clock_{clock}, now_{clock.now()}, turn_end_{now_} {
     accept_timer_.kind = TimerKind::loop;
   }
 
   virtual void io_pause(Stream& stream) noexcept = 0;
   virtual void io_resume(Stream& stream) noexcept = 0;
 
-  void tick() noexcept {
-    now_ = clock_.now();
-    wall_read_ = false;
-  }
-  /// The end of a turn: one more reading of the clock, or the longest turns would be those nobody knows of.
+  void tick() noexcept { now_ = clock_.now(); }
+  /// The end of a turn: one more reading of the clock, or the longest turns would be those nobody knows of, and the wait
+  /// that follows would be too long by a turn.
   void record_lag() noexcept {
-    const auto lag = std::chrono::duration_cast<std::chrono::microseconds>(clock_.now() - now_).count();
+    turn_end_ = clock_.now();
+    const auto lag = std::chrono::duration_cast<std::chrono::microseconds>(turn_end_ - now_).count();
     lag_.record(lag > 0 ? static_cast<std::uint64_t>(lag) : 0);
   }
   static void append(Queue& queue, Stream& stream) noexcept {
@@ -192,8 +192,9 @@ class alignas(64) LoopBase {  // no line of the cache has two loops' own
 
   const base::Clock& clock_;
   TimePoint now_;
+  TimePoint turn_end_;  // of the last turn
   mutable std::time_t wall_ = 0;
-  mutable bool wall_read_ = false;
+  mutable TimePoint wall_until_{};
   bool quit_ = false;
   bool asleep_ = false;
   bool left_over_ = false;  // the protocol's

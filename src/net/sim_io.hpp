@@ -75,7 +75,7 @@ class SimIo {
   WriteResult write(Stream& stream) noexcept;
   void shutdown(Stream& stream) noexcept;
   bool close(Stream& stream) noexcept;
-  void wait(base::TimePoint, const base::Clock&) noexcept { woken_.store(false); }
+  void wait(base::TimePoint, base::TimePoint) noexcept { woken_.store(false); }
   bool has_work() const noexcept { return false; }
   void wake() noexcept { woken_.store(true); }
 

@@ -10,6 +10,8 @@
 #include <array>
 #include <cerrno>
 
+#include "net/raw_calls.hpp"
+
 namespace sluice::net {
 namespace {
 
@@ -41,22 +43,10 @@ class QuietPipe {
   bool raised_ = false;
 };
 
-WriteResult write_memory(Stream& stream, int flags) noexcept {
-  std::array<iovec, write_parts_max> parts;
-  const unsigned count = stream.out.gather(parts.data(), write_parts_max);
-  std::size_t offered = 0;
-  for (unsigned index = 0; index < count; ++index) offered += parts[index].iov_len;
-  flags |= MSG_NOSIGNAL | MSG_DONTWAIT;
+template <class Send>
+WriteResult write_with(std::size_t offered, Send&& send) noexcept {
   for (;;) {
-    ssize_t taken = 0;
-    if (count == 1) {
-      taken = ::send(stream.fd, parts[0].iov_base, parts[0].iov_len, flags);
-    } else {
-      msghdr message{};
-      message.msg_iov = parts.data();
-      message.msg_iovlen = count;
-      taken = ::sendmsg(stream.fd, &message, flags);
-    }
+    const ssize_t taken = send();
     if (taken >= 0) {
       const auto bytes = static_cast<std::size_t>(taken);
       return {bytes == offered ? Wrote::all : Wrote::blocked, bytes, 0};
@@ -64,6 +54,23 @@ WriteResult write_memory(Stream& stream, int flags) noexcept {
     if (errno == EAGAIN) return {Wrote::blocked, 0, 0};
     if (errno != EINTR) return {Wrote::failed, 0, errno};
   }
+}
+
+WriteResult write_parts(Stream& stream, int flags) noexcept {
+  std::array<iovec, write_parts_max> parts;
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = stream.out.gather(parts.data(), write_parts_max);
+  std::size_t offered = 0;
+  for (std::size_t index = 0; index < message.msg_iovlen; ++index) offered += parts[index].iov_len;
+  return write_with(offered, [&] { return ::sendmsg(stream.fd, &message, flags); });
+}
+
+WriteResult write_memory(Stream& stream, int flags) noexcept {
+  flags |= MSG_NOSIGNAL | MSG_DONTWAIT;
+  const std::string_view whole = stream.out.whole();
+  if (whole.empty()) return write_parts(stream, flags);
+  return write_with(whole.size(), [&] { return raw::send(stream.fd, whole.data(), whole.size(), flags); });
 }
 
 // What lies in memory in front of a file goes with MSG_MORE, so that head and body share a segment.

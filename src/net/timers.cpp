@@ -35,12 +35,11 @@ void Timers::cancel(TimerNode& node) noexcept {
 }
 
 TimerNode* Timers::pop_due(TimePoint now) noexcept {
-  const auto since = now.time_since_epoch();
-  const auto now_tick = since.count() <= 0 ? std::uint64_t{0} : static_cast<std::uint64_t>(since / tick_length);
+  const std::uint64_t now_tick = tick_at(now);
   while (heads_[due_place] == nullptr) {
     Slot slot{};
     if (!first_slot(slot) || slot.tick > now_tick) {
-      if (now_tick > elapsed_) elapsed_ = now_tick < tick_max ? now_tick : tick_max;
+      elapse(now_tick);
       return nullptr;
     }
     open(slot);
@@ -78,6 +77,7 @@ void Timers::open(const Slot& slot) noexcept {
 }
 
 void Timers::insert(TimerNode& node) noexcept {
+  next_ = unknown;
   unsigned place = due_place;
   if (node.tick > elapsed_) {
     const auto differs = static_cast<unsigned>(std::bit_width(node.tick ^ elapsed_)) - 1;
@@ -99,6 +99,7 @@ void Timers::insert(TimerNode& node) noexcept {
 }
 
 void Timers::unlink(TimerNode& node) noexcept {
+  next_ = unknown;
   TimerNode*& head = heads_[node.place];
   if (node.next == &node) {
     SLUICE_ASSERT(head == &node);
@@ -112,7 +113,7 @@ void Timers::unlink(TimerNode& node) noexcept {
   node.previous = node.next = nullptr;
 }
 
-TimePoint Timers::next() const noexcept {
+TimePoint Timers::look_for_next() const noexcept {
   if (heads_[due_place] != nullptr) return TimePoint{elapsed_ * tick_length};
   Slot slot{};
   if (!first_slot(slot)) return base::never;

@@ -48,6 +48,7 @@ class Timers {
   template <class F>
   unsigned expire(TimePoint now, unsigned max, F&& fired) {
     unsigned count = 0;
+    if (known_quiet(now)) return 0;
     while (count < max) {
       TimerNode* const node = pop_due(now);
       if (node == nullptr) break;
@@ -58,7 +59,10 @@ class Timers {
   }
 
   /// No node fires before it; base::never if none is armed. May be early (a slot that must be sorted again).
-  TimePoint next() const noexcept;
+  TimePoint next() const noexcept {
+    if (next_ == unknown) next_ = look_for_next();
+    return next_;
+  }
   std::size_t armed() const noexcept { return armed_; }
 
  private:
@@ -74,9 +78,24 @@ class Timers {
     std::uint64_t tick;  // the first one of the slot
   };
 
+  /// Whether it is known, without a look at the wheel, that nothing is due.
+  bool known_quiet(TimePoint now) noexcept {
+    if (now >= next_) return false;
+    elapse(tick_at(now));
+    return true;
+  }
+  /// The tick that a moment lies in.
+  static std::uint64_t tick_at(TimePoint moment) noexcept {
+    const Duration since = moment.time_since_epoch();
+    return since.count() <= 0 ? 0 : static_cast<std::uint64_t>(since / tick_length);
+  }
+  void elapse(std::uint64_t tick) noexcept {
+    if (tick > elapsed_) elapsed_ = tick < tick_max ? tick : tick_max;
+  }
   static std::uint64_t tick_of(TimePoint deadline) noexcept;
   TimerNode* pop_due(TimePoint now) noexcept;
   bool first_slot(Slot& found) const noexcept;
+  TimePoint look_for_next() const noexcept;
   void open(const Slot& slot) noexcept;
   void insert(TimerNode& node) noexcept;
   void unlink(TimerNode& node) noexcept;
@@ -85,6 +104,8 @@ class Timers {
   std::array<std::uint64_t, level_count> occupied_{};
   std::uint64_t elapsed_ = 0;  // every slot up to this tick was emptied
   std::size_t armed_ = 0;
+  static constexpr TimePoint unknown = TimePoint::min();
+  mutable TimePoint next_ = base::never;  // or unknown: the wheel has changed
 };
 
 }  // namespace sluice::net

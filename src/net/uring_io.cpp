@@ -249,12 +249,12 @@ void UringIo::start() noexcept {
   }
 }
 
-void UringIo::wait(base::TimePoint deadline, const base::Clock& clock) noexcept {
+void UringIo::wait(base::TimePoint deadline, base::TimePoint now) noexcept {
   start();
   if (deadline == base::TimePoint::min() || has_work() || !wake_armed_) {
     if (ring_.unsubmitted() > 0 || ring_.ready() < batch_max) ring_.look();
   } else {
-    ring_.wait(time_until(deadline, clock));
+    ring_.wait(time_until(deadline, now));
   }
   mark_sends();
   event_count_ = ring_.take(events_);
@@ -265,10 +265,9 @@ void UringIo::wait(base::TimePoint deadline, const base::Clock& clock) noexcept 
     sends_told_ |= operation_of(events_[index]) == Operation::send;
 }
 
-base::Duration UringIo::time_until(base::TimePoint deadline, const base::Clock& clock) const noexcept {
-  // Read afresh: the turn that computed the deadline may have taken long.
+base::Duration UringIo::time_until(base::TimePoint deadline, base::TimePoint now) const noexcept {
   const base::Duration left =
-      deadline == base::never ? base::Duration::max() : std::max(deadline - clock.now(), base::Duration{0});
+      deadline == base::never ? base::Duration::max() : std::max(deadline - now, base::Duration{0});
   return unconfirmed() > 0 ? std::min(left, confirm_within) : left;
 }
 

@@ -62,7 +62,7 @@ class UringIo {
   WriteResult write(Stream& stream) noexcept;
   void shutdown(Stream& stream) noexcept;
   bool close(Stream& stream) noexcept;
-  void wait(base::TimePoint deadline, const base::Clock& clock) noexcept;
+  void wait(base::TimePoint deadline, base::TimePoint now) noexcept;
   bool has_work() const noexcept;
   void wake() noexcept;
 
@@ -353,7 +353,7 @@ class UringIo {
   void start() noexcept;
   void mark_sends() noexcept;
   std::uint64_t unconfirmed() const noexcept { return send_last_ - send_first_; }
-  base::Duration time_until(base::TimePoint deadline, const base::Clock& clock) const noexcept;
+  base::Duration time_until(base::TimePoint deadline, base::TimePoint now) const noexcept;
 
   UringRing ring_;
   base::Fd wake_;

@@ -62,9 +62,10 @@ void Connection::write_head(const http::ResponseHead& head, std::string_view sma
   const std::size_t bound = http::head_bound(head) + small_body.size();
   if (bound <= net::OutputChain::reserve_max) {
     char* const start = out.reserve(blocks, bound);
-    char* end = http::write_head(start, head, shard_->date());
-    end = std::copy(small_body.begin(), small_body.end(), end);
-    out.commit(static_cast<std::size_t>(end - start));
+    const char* const end = http::write_head(start, head, shard_->date(), small_body);
+    const auto size = static_cast<std::size_t>(end - start);
+    out.commit(size);
+    blocks.count_copied(size);
     return;
   }
   std::string large(bound, '\0');  // many or long fields: rare enough to pay for

@@ -89,6 +89,7 @@ void add(ConnectionCounters& sum, const LoopUnit& unit) {
   sum.responses += tally.responses.read();
   sum.responses_dropped += tally.responses_dropped.read();
   sum.bytes_buffered += tally.bytes_buffered.read();
+  sum.bytes_copied += tally.bytes_copied.read();
   sum.refusals += tally.refusals.read();
   sum.reads_paused += tally.reads_paused.read();
   sum.accepts_paused += tally.accepts_paused.read();

@@ -137,7 +137,7 @@ void Shard::forget(Connection& connection) noexcept {
   if (connection.base::ListNode<ReadyTag>::linked()) connection.base::ListNode<ReadyTag>::unlink();
 }
 
-bool Shard::turn_ended() noexcept {
+void Shard::turn_ended() noexcept {
   if (has_work()) {
     fire_stops();
     run_calls();
@@ -146,9 +146,9 @@ bool Shard::turn_ended() noexcept {
   }
   const std::size_t bytes = loop_->blocks().bytes_in_use();
   counts_.bytes_buffered.set_owned(bytes);
+  counts_.bytes_copied.set_owned(loop_->blocks().bytes_copied());
   relief_.turn_ended(*this, bytes, (accept_holds_ & full) != 0);
   quit_if_drained();
-  return has_work();
 }
 
 // Each waiting connection gets one go; what has more comes to the tail, for the next turn.

@@ -30,7 +30,7 @@ namespace sluice::detail {
 struct ConnectionTally {
   admission::Count accepted, closed, refused_requests, head_timeouts, body_timeouts, idle_closed, slow_readers, resets;
   admission::Count idle_reaped, memory_pauses;
-  admission::Count accept_pauses, responses, responses_dropped, bytes_buffered, drain_finished, drain_cut;
+  admission::Count accept_pauses, responses, responses_dropped, bytes_buffered, bytes_copied, drain_finished, drain_cut;
   admission::Count refusals, reads_paused, accepts_paused, refusal_rung, refusal_cost_ns;
 };
 
@@ -67,7 +67,7 @@ class Shard {
   void expired(net::Stream& stream) noexcept;
   void posted(net::MailNode& node) noexcept;
   void closed(net::Stream& stream) noexcept;
-  bool turn_ended() noexcept;
+  void turn_ended() noexcept;
   bool has_work() const noexcept { return !ready_.empty() || !stops_.empty() || !calls_.empty() || !due_.empty(); }
   net::Stream* find(std::uint32_t slot, std::uint32_t generation) noexcept;
   void accept_paused(int reason) noexcept;

@@ -204,7 +204,7 @@ void Connection::write_piece(std::string&& bytes, bool chunked) {
 void Connection::expect_progress() noexcept {
   if (write_deadline_ == base::never) {
     write_deadline_ = shard_->now() + shard_->limits().write_timeout;
-    arm();
+    shard_->loop().arm(*this, write_deadline_);
   }
   shard_->loop().touch(*this);
 }

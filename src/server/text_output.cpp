@@ -75,6 +75,7 @@ constexpr NamedCounter<ConnectionCounters> connection_counters[] = {
     {"idle_reaped", &ConnectionCounters::idle_reaped},
     {"memory_pauses", &ConnectionCounters::memory_pauses},
     {"bytes_buffered", &ConnectionCounters::bytes_buffered},
+    {"bytes_copied", &ConnectionCounters::bytes_copied},
     {"refusal_rung", &ConnectionCounters::refusal_rung},
     {"refusal_cost_ns", &ConnectionCounters::refusal_cost_ns},
 };

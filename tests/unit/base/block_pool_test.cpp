@@ -71,6 +71,17 @@ TEST(Buffer, HoldsNoMemoryWhileEmpty) {
   EXPECT_EQ(pool.bytes_in_use(), 0u);
 }
 
+TEST(Buffer, CountsWhatIsCopied) {
+  BlockPool pool;
+  Buffer buffer{pool};
+  buffer.append(std::string(3000, 'x'));
+  EXPECT_EQ(pool.bytes_copied(), 3000u);
+  buffer.append(std::string(3000, 'x'));  // does not fit: what is there moves
+  EXPECT_EQ(pool.bytes_copied(), 9000u);
+  buffer.consume(6000);
+  EXPECT_EQ(pool.bytes_copied(), 9000u);
+}
+
 TEST(Buffer, TakesBackMemoryAboveTheLargestClass) {
   BlockPool pool;
   Buffer buffer{pool};

@@ -76,7 +76,7 @@ class FileSend : public TestOf<IoType> {
     if (result.state != Wrote::queued) return result;
     WriteSink sink;
     while (sink.result.state == Wrote::queued) {
-      io->wait(base::TimePoint::min(), base::system_clock());
+      io->wait(base::TimePoint::min(), base::system_clock().now());
       io->dispatch(sink);
     }
     return sink.result;

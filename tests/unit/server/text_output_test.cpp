@@ -150,6 +150,7 @@ TEST(CountersJson, NamesLanesTotalAndConnections) {
   counters.total = distinct_counters();
   counters.connections.accepted = 7;
   counters.connections.bytes_buffered = 8;
+  counters.connections.bytes_copied = 10;
   counters.connections.responses_dropped = 9;
   const Json json{counters.to_json()};
   EXPECT_EQ(json.keys(""), (std::vector<std::string>{"lanes", "total", "connections", "loops"}));
@@ -157,8 +158,9 @@ TEST(CountersJson, NamesLanesTotalAndConnections) {
   EXPECT_EQ(json.number("/total/started"), 4U);
   EXPECT_EQ(json.number("/connections/accepted"), 7U);
   EXPECT_EQ(json.number("/connections/bytes_buffered"), 8U);
+  EXPECT_EQ(json.number("/connections/bytes_copied"), 10U);
   EXPECT_EQ(json.number("/connections/responses_dropped"), 9U);
-  EXPECT_EQ(json.keys("/connections").size(), 21U);
+  EXPECT_EQ(json.keys("/connections").size(), 22U);
 }
 
 TEST(CountersJson, HasEveryLoopInItsPlace) {
