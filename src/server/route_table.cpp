@@ -254,8 +254,8 @@ std::uint32_t RouteTable::find_static(std::string_view path) const noexcept {
 }
 
 /// Fills in the match if the endpoint takes the method, else notes what it would take.
-bool RouteTable::settle(Method method, std::uint32_t endpoint_index, const Segments& segments,
-                        Match& match) const noexcept {
+[[gnu::noinline]] bool RouteTable::settle(Method method, std::uint32_t endpoint_index, const Segments& segments,
+                                          Match& match) const noexcept {
   if (endpoint_index == none) return false;
   const Endpoint& endpoint = endpoints_[endpoint_index];
   if ((endpoint.methods & method_bit(method)) == 0) {

@@ -49,6 +49,10 @@ Peer peer_of_socket(int fd) {
   throw std::system_error{code, sentence};
 }
 
+}  // namespace
+
+namespace detail {
+
 /// One loop with its shard. Kept by the server, and by the last exchange if that outlives the server.
 struct alignas(64) LoopUnit {
   LoopUnit(std::shared_ptr<Core> core, std::size_t index, std::optional<net::UringRing> ring) : shard{core, index} {
@@ -62,6 +66,12 @@ struct alignas(64) LoopUnit {
   Shard shard;
   std::unique_ptr<net::LoopBase> loop;  // its calls are virtual by the turn, not by the event
 };
+
+}  // namespace detail
+
+namespace {
+
+using detail::LoopUnit;
 
 net::Wanted wanted(Backend backend) noexcept {
   switch (backend) {
