@@ -27,7 +27,7 @@ if(LLHTTP_SOURCES)
 
   # Of version 8 it is known what it calls: that is compiled into it, see src/http/llhttp_unit.c.
   set(sluice_llhttp_sources ${LLHTTP_SOURCES})
-  if(LLHTTP_SOURCE_DIR AND llhttp_version MATCHES "^8\\.1\\.")
+  if(SLUICE_LLHTTP_UNIT AND LLHTTP_SOURCE_DIR AND llhttp_version MATCHES "^8\\.1\\.")
     set(sluice_llhttp_sources "${LLHTTP_SOURCE_DIR}/http.c" "${PROJECT_SOURCE_DIR}/src/http/llhttp_unit.c")
     list(APPEND sluice_llhttp_use -DSLUICE_LLHTTP_UNIT)
   endif()
@@ -70,6 +70,7 @@ function(sluice_library name)
   endif()
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
     -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual $<$<BOOL:${SLUICE_WERROR}>:-Werror>)
+  target_compile_definitions(${name} PRIVATE $<$<NOT:$<BOOL:${SLUICE_RAW_CALLS}>>:SLUICE_LIBC_CALLS>)
   if(sluice_sanitize_flags)
     target_compile_options(${name} PUBLIC "$<BUILD_INTERFACE:${sluice_sanitize_flags}>")
     target_link_options(${name} PUBLIC "$<BUILD_INTERFACE:${sluice_sanitize_flags}>")

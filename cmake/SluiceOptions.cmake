@@ -22,6 +22,8 @@ set(sluice_sse42_default OFF)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
   set(sluice_sse42_default ON)
 endif()
+option(SLUICE_LLHTTP_UNIT "Compile llhttp 8 from its sources as one unit with what it calls; off: through its settings" ON)
+option(SLUICE_RAW_CALLS "Ask the kernel for recv, send and epoll_wait; off: libc, for libraries that replace its calls" ON)
 option(SLUICE_SSE42 "Compile llhttp with -msse4.2; turn off for x86-64 processors from before 2009" ${sluice_sse42_default})
 
 if(NOT CMAKE_SYSTEM_NAME STREQUAL "Linux")

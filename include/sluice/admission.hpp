@@ -168,7 +168,8 @@ struct ConnectionCounters {
   std::uint64_t memory_pauses = 0;  // bodies whose reading was paused because memory is scarce
   std::uint64_t bytes_buffered = 0;  // gauge
   /// By the loops, of what is received and sent: input that had to be kept, heads and bodies that outlive the turn they
-  /// came in, and the heads and small bodies of answers. What the kernel copies and handlers do is not in it.
+  /// came in, streamed bodies on their way to their readers, and of answers the heads and small bodies or pieces. What
+  /// the kernel copies and handlers do is not in it.
   std::uint64_t bytes_copied = 0;
   std::uint64_t refusal_rung = 0;  // gauge, the highest of all loops: 0 answer, 1 delay, 2 pause reads, 3 pause accept
   std::uint64_t refusal_cost_ns = 0;  // gauge, the highest of all loops: CPU time of one refusal

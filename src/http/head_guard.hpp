@@ -2,7 +2,7 @@
 // byte.
 // In: all bytes of the head so far, as often as more arrive. Out: need_more, complete (with its size) or rejected.
 // Loop thread, one per connection that is reading a head. It must never wait for more bytes once one is wrong, never
-// go back further than one line (a head that drips in costs O(n)), and never read behind the bytes it was given.
+// go back further than one line (a head that drips in costs O(n)), but once to the first byte, and never read behind the bytes it was given.
 #pragma once
 
 #include <cstddef>

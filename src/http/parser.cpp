@@ -53,10 +53,10 @@ constexpr llhttp_settings_t make_request_settings() noexcept {
   llhttp_settings_t
       settings{};  // what llhttp_settings_init does, but at compile time; the member order differs by version
   settings.on_header_field = [](llhttp_t* parser, const char* at, std::size_t size) noexcept -> int {
-    return sluice_agrees_on_name(&places_of(parser), at, size) != 0 ? 0 : HPE_USER;
+    return sluice_agrees_on_name(&places_of(parser), at, size) != 0 ? 0 : static_cast<int>(HPE_USER);
   };
   settings.on_header_value = [](llhttp_t* parser, const char* at, std::size_t size) noexcept -> int {
-    return sluice_agrees_on_value(&places_of(parser), at, size) != 0 ? 0 : HPE_USER;
+    return sluice_agrees_on_value(&places_of(parser), at, size) != 0 ? 0 : static_cast<int>(HPE_USER);
   };
   settings.on_headers_complete = [](llhttp_t* parser) noexcept -> int {
     places_of(parser).complete = 1;
@@ -137,7 +137,7 @@ std::expected<void, Reject> HeadParser::parse(std::span<char> head, const HeadGu
   for (std::size_t index = 0; index < out.field_count; ++index) repeated |= index_field(base, out, index);
   const RuleInput input{.base = base, .repeated = repeated, .target = *target, .host_memory = host_memory_};
   if (auto verdict = apply_head_rules(input, out); !verdict) return verdict;
-  if (places.next != places.end || places.owed != 0 || !agrees(parser, out)) return refuse_head("readers disagree");
+  if (sluice_agrees_on_end(&places) == 0 || !agrees(parser, out)) return refuse_head("readers disagree");
   return {};
 }
 
@@ -222,17 +222,17 @@ std::expected<void, Reject> read_response_fields(std::string_view head, Head& ou
 
 bool parser_self_test() noexcept {
   static constexpr std::string_view loose = "GET / HTTP/1.1\r\nX : y\r\n\r\n";
-  static constexpr std::string_view sound = "GET / HTTP/1.1\r\nX: y\r\n\r\n";
-  const auto run = [](std::string_view text) {
-    llhttp_t parser;
-    Head head;
-    Collector collector{.base = text.data(), .head = &head};
-    llhttp_init(&parser, HTTP_REQUEST, &answer_settings);
-    parser.data = &collector;
-    const llhttp_errno error = llhttp_execute(&parser, text.data(), text.size());
-    return is_pause(error) && collector.complete;
-  };
-  return run(sound) && !run(loose);
+  llhttp_t parser;
+  Head head;
+  Collector collector{.base = loose.data(), .head = &head};
+  llhttp_init(&parser, HTTP_REQUEST, &answer_settings);
+  parser.data = &collector;
+  const bool lax = is_pause(llhttp_execute(&parser, loose.data(), loose.size())) && collector.complete;
+
+  char sound[] = "GET / HTTP/1.1\r\nHost: y\r\n\r\n";
+  const std::span<char> bytes{sound, sizeof sound - 1};
+  HeadGuard guard;
+  return !lax && guard.scan(bytes, {}, head) == Scan::complete && HeadParser{}.parse(bytes, guard, head).has_value();
 }
 
 #define SLUICE_TEXT(number) #number

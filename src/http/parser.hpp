@@ -1,7 +1,7 @@
 // parser.hpp: a complete head to a Head. Runs llhttp over it, then every rule that llhttp leaves out.
 // In: the bytes a HeadGuard has accepted. Out: offsets, framing, keep-alive; or the status of the refusal.
 // Loop thread, one per loop, reused for every request. It must never see a head that is incomplete or unguarded;
-// parser.cpp is the only file that includes llhttp.
+// parser.cpp is the only file that includes llhttp, llhttp_unit.c compiles it.
 #pragma once
 
 #include <cstddef>

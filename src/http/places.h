@@ -2,8 +2,7 @@
  * held to them, field by field, while it reads.
  * In: what llhttp takes for a name or a value. Out: whether that is what the first reader took. C and C++; loop thread.
  */
-#ifndef SLUICE_HTTP_PLACES_H
-#define SLUICE_HTTP_PLACES_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -18,9 +17,14 @@ struct sluice_places {
   const char* base;
   const struct sluice_place* next; /* whose name has not been read */
   const struct sluice_place* end;
-  int owed;     /* the value of the last name read is not empty, and has not been read */
+  int owed; /* the value of the last name read is not empty, and has not been read */
   int complete; /* llhttp has reached the head's end */
 };
+
+/* Whether llhttp has read all that the first reader found. */
+static inline int sluice_agrees_on_end(const struct sluice_places* places) {
+  return places->complete && places->next == places->end && !places->owed;
+}
 
 static inline int sluice_agrees_on_name(struct sluice_places* places, const char* at, size_t size) {
   const struct sluice_place* place = places->next;
@@ -30,14 +34,14 @@ static inline int sluice_agrees_on_name(struct sluice_places* places, const char
   return at == places->base + place->name_offset && size == place->name_size;
 }
 
-/* llhttp leaves out the white space in front of a value, and not that behind it. Of an empty value it says nothing. */
+/* llhttp leaves out the white space in front of a value, and not that behind it. Of an empty value it may say nothing. */
 static inline int sluice_agrees_on_value(struct sluice_places* places, const char* at, size_t size) {
-  const struct sluice_place* place = places->next - 1;
+  const struct sluice_place* place;
+  if (size == 0) return !places->owed;
+  if (!places->owed) return 0; /* a value without a name, a second one, or none was found */
+  place = places->next - 1;
   places->owed = 0;
-  if (size == 0) return place->value_size == 0;
   if (at != places->base + place->value_offset || at[size] != '\r') return 0;
   while (size > 0 && (at[size - 1] == ' ' || at[size - 1] == '\t')) --size;
   return size == place->value_size;
 }
-
-#endif

@@ -78,8 +78,7 @@ concept Io = Sink<S> && requires(I io, S sink, Stream& stream, int fd, base::Tim
   { io.write(stream) } -> std::same_as<WriteResult>;  // Stream::out is not empty, no write is under way
   io.shutdown(stream);  // end of our sending side
   { io.close(stream) } -> std::same_as<bool>;  // true: nothing names the slot any more
-  io.wait(deadline,
-          now);  // `now`: read just before; deadline TimePoint::min() only looks, base::never waits for an event
+  io.wait(deadline, now);  // `now`: the last turn's end; TimePoint::min() only looks, base::never waits for an event
   io.dispatch(sink);
   { io.has_work() } -> std::same_as<bool>;  // dispatch has something to do without an event
   io.wake();  // any thread

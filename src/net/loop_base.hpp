@@ -52,11 +52,11 @@ class alignas(64) LoopBase {  // no line of the cache has two loops' own
 
   /// This turn's reading of the clock, taken at its begin.
   TimePoint now() const noexcept { return now_; }
-  /// Seconds since 1970, up to 10 ms late: not worth a reading in every turn.
+  /// Seconds since 1970; read at most once per turn.
   std::time_t wall() const noexcept {
-    if (now_ >= wall_until_) {
+    if (!wall_read_) {
       wall_ = clock_.wall();
-      wall_until_ = now_ + std::chrono::milliseconds{10};
+      wall_read_ = true;
     }
     return wall_;
   }
@@ -171,7 +171,10 @@ class alignas(64) LoopBase {  // no line of the cache has two loops' own
   virtual void io_pause(Stream& stream) noexcept = 0;
   virtual void io_resume(Stream& stream) noexcept = 0;
 
-  void tick() noexcept { now_ = clock_.now(); }
+  void tick() noexcept {
+    now_ = clock_.now();
+    wall_read_ = false;
+  }
   /// The end of a turn: one more reading of the clock, or the longest turns would be those nobody knows of, and the wait
   /// that follows would be too long by a turn.
   void record_lag() noexcept {
@@ -194,7 +197,7 @@ class alignas(64) LoopBase {  // no line of the cache has two loops' own
   TimePoint now_;
   TimePoint turn_end_;  // of the last turn
   mutable std::time_t wall_ = 0;
-  mutable TimePoint wall_until_{};
+  mutable bool wall_read_ = false;
   bool quit_ = false;
   bool asleep_ = false;
   bool left_over_ = false;  // the protocol's

@@ -493,6 +493,7 @@ void Connection::enter_idle() noexcept {
   state_ = State::idle;
   phase_deadline_ = shard_->now() + (shard_->draining() ? base::Duration{shard_->limits().drain_grace}
                                                         : base::Duration{shard_->limits().idle_timeout});
+  shard_->loop().arm(*this, phase_deadline_);  // what is armed may be for later, as a long write timeout is
   if (input_ended && kept_.empty()) begin_closing();
 }
 

@@ -89,9 +89,11 @@ class RouteTable {
   /// The route of the pattern without parameters that is this very path and takes the method, or `none`: match() knows
   /// more. Thread: as match(). Cost: one hash lookup.
   std::uint32_t match_static(Method method, std::string_view raw_path) const noexcept {
-    const std::uint32_t endpoint = find_static(raw_path);
-    if (endpoint == none || (endpoints_[endpoint].methods & method_bit(method)) == 0) return none;
-    return endpoints_[endpoint].routes[static_cast<std::size_t>(method)];
+    const std::uint32_t index = find_static(raw_path.empty() ? "/" : raw_path);
+    if (index == none) return none;
+    const Endpoint& endpoint = endpoints_[index];
+    if (method == Method::head && (endpoint.methods & method_bit(method)) == 0) method = Method::get;
+    return (endpoint.methods & method_bit(method)) == 0 ? none : endpoint.routes[static_cast<std::size_t>(method)];
   }
 
  private:

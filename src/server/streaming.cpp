@@ -52,6 +52,7 @@ std::size_t Connection::feed_fixed_body(std::span<char> piece) {
   const std::uint64_t left = x.head.content_length - x.body_received;
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, piece.size()));
   x.inflow->put({piece.data(), size});
+  shard_->blocks().count_copied(size);
   x.body_received += size;
   if (size == left) x.inflow->end({});
   return size;
@@ -65,8 +66,10 @@ std::size_t Connection::feed_chunked_body(std::span<char> piece) {
   x.trailers.append(step.trailer);
   if (step.kind == Kind::rejected) fail_body({step.reject.status, step.reject.reason});
   else if (x.chunked.announced() > x.route->body_bytes_max) fail_body({413, "chunked body above the route's limit"});
-  else if (step.kind == Kind::data) x.inflow->put(step.data);
-  else if (step.kind == Kind::done) x.inflow->end(std::move(x.trailers));
+  else if (step.kind == Kind::data) {
+    x.inflow->put(step.data);
+    shard_->blocks().count_copied(step.data.size());
+  } else if (step.kind == Kind::done) x.inflow->end(std::move(x.trailers));
   return step.consumed;
 }
 

@@ -404,6 +404,27 @@ TEST_F(Connections, LingersBehindTheLastAnswerIfTheClientHasSentMore) {
   EXPECT_FALSE(talker.net().saw_reset());
 }
 
+TEST_F(Connections, BytesThatTheLoopCopiesAreCounted) {
+  serve();
+  Talker& talker = client();
+  // Beyond the answer's own: each byte of a request is copied when it is kept, and perhaps again with what comes behind.
+  const auto copied_of_request = [&](const std::string& first, const std::string& second) {
+    const std::uint64_t before = tally().bytes_copied.read();
+    const std::size_t received = talker.received().size();
+    talker.say(first, "POST");
+    stage->run_for(5ms);
+    if (!second.empty()) talker.say(second);
+    talker.last();
+    stage->run_for(5ms);
+    return tally().bytes_copied.read() - before - (talker.received().size() - received);
+  };
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n";
+  EXPECT_LE(copied_of_request(head + "hello", ""), 3 * (head.size() + 5));
+  const std::uint64_t in_two = copied_of_request(head + "he", "llo");
+  EXPECT_GE(in_two, head.size() + 5) << "head and body are kept";
+  EXPECT_LE(in_two, 3 * (head.size() + 5));
+}
+
 TEST_F(Connections, SmallRefusedBodyIsThrownAwayAndTheConnectionKept) {
   serve();
   Talker& talker = client();

@@ -65,6 +65,24 @@ TEST_F(ResponseStreams, PiecesAreChunksAndTheConnectionGoesOn) {
   EXPECT_EQ(lane("GET /held").responded, 1u);
 }
 
+TEST_F(ResponseStreams, TheConnectionIsIdleFromTheEndOnWhateverTheWriteTimeoutIs) {
+  options.limits.idle_timeout = 5s;
+  options.limits.write_timeout = 60s;
+  serve();
+  Talker& talker = client().get("/held");
+  ASSERT_TRUE(until_begun());
+  writer.try_write("one ");
+  writer.flush();
+  stage->run_for(20s);  // no timer is left: nothing waits to be written, and the stream may take its time
+  EXPECT_EQ(writer.try_write("two"), 3u);
+  EXPECT_TRUE(writer.finish());
+  EXPECT_EQ(talker.answer().body, "one two");
+  const base::TimePoint begin = stage->now();
+  ASSERT_TRUE(talker.ended());
+  EXPECT_GE(stage->now() - begin, 4900ms);
+  EXPECT_LE(stage->now() - begin, 5100ms);
+}
+
 TEST_F(ResponseStreams, SmallPiecesAreGatheredUntilTheyAreFlushed) {
   serve();
   Talker& talker = client().get("/held");

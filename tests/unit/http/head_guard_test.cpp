@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -97,27 +98,20 @@ TEST(HeadGuard, EveryByteValueIsJudgedAlikeInEveryPlace) {
   }
 }
 
-TEST(HeadGuard, NotesTheSamePlacesHoweverTheHeadIsCut) {
-  struct Field {
-    std::string_view name, line, value;
-  };
-  constexpr Field fields[] = {
-      {"Host", " example.com", "example.com"},
-      {"A", "", ""},
-      {"A", "    ", ""},
-      {"B", "no-space", "no-space"},
-      {"Tabs", "\t a\tb \t", "a\tb"},
-      {"Both-Ends", "   v w   ", "v w"},
-      {"A-Name-Of-Sixteen", " 0123456789abcdef", "0123456789abcdef"},
-      {"odd!#$%&'*+.^_`|~name", " obs\xfftext", "obs\xfftext"},
-      {"Long-Enough-To-Need-More-Than-One-Stride-Of-Sixteen", " x", "x"},
-  };
-  std::string text = "\r\nPOST /a/long/enough/target HTTP/1.1\r\n";
-  for (const Field& field : fields) text += std::string{field.name} + ":" + std::string{field.line} + "\r\n";
+struct Expected {
+  std::string_view name, line, value;
+};
+
+/// Whether the guard finds these fields in a head that begins so, however it is cut.
+void expect_places(std::string text, std::span<const Expected> fields) {
+  for (const Expected& field : fields) text += std::string{field.name} + ":" + std::string{field.line} + "\r\n";
   text += "\r\n";
   const auto check = [&](const HeadGuard& guard, const Head& head, std::size_t cut) {
-    ASSERT_EQ(guard.field_count(), std::size(fields)) << cut;
-    for (std::size_t index = 0; index < std::size(fields); ++index) {
+    ASSERT_EQ(guard.field_count(), fields.size()) << cut;
+    EXPECT_EQ(guard.head_size(), text.size());
+    EXPECT_EQ(guard.method(), Method::post);
+    EXPECT_EQ(guard.target().in(text.data()), "/a/long/enough/target");
+    for (std::size_t index = 0; index < fields.size(); ++index) {
       EXPECT_EQ(head.fields[index].name.in(text.data()), fields[index].name) << cut;
       EXPECT_EQ(head.fields[index].value.in(text.data()), fields[index].value) << cut;
     }
@@ -134,6 +128,30 @@ TEST(HeadGuard, NotesTheSamePlacesHoweverTheHeadIsCut) {
   for (std::size_t size = 1; size < text.size(); ++size) guard.scan({text.data(), size}, {}, head);
   ASSERT_EQ(guard.scan(text, {}, head), Scan::complete);
   check(guard, head, text.size());
+}
+
+TEST(HeadGuard, NotesTheSamePlacesHoweverTheHeadIsCut) {
+  constexpr Expected usual[] = {
+      {"Host", " example.com", "example.com"},
+      {"A", "", ""},
+      {"A", "    ", ""},
+      {"B", "no-space", "no-space"},
+      {"Both-Ends", "   v w   ", "v w"},
+      {"A-Name-Of-Sixteen", " 0123456789abcdef", "0123456789abcdef"},
+      {"Obs", " text\xff", "text\xff"},
+      {"Long-Enough-To-Need-More-Than-One-Stride-Of-Sixteen", " x", "x"},
+  };
+  constexpr Expected odd[] = {
+      {"Host", " example.com", "example.com"},
+      {"Tabs", "\t a\tb \t", "a\tb"},
+      {"Usual", " again", "again"},
+      {"odd!#$%&'*+.^_`|~name", " obs\xfftext", "obs\xfftext"},
+  };
+  const std::string line = "POST /a/long/enough/target HTTP/1.1\r\n";
+  expect_places(line, usual);
+  expect_places(line, odd);
+  expect_places("\r\n" + line, usual);
+  expect_places("\r\n" + line, odd);
 }
 
 TEST(HeadGuard, LimitsActWithoutWaitingForTheEndOfTheLine) {

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "http/places.h"
 #include "reading.hpp"
 
 namespace sluice::http {
@@ -105,6 +106,40 @@ TEST(Parser, RefusesAHeadThatTheTwoReadersCutDifferently) {
       EXPECT_FALSE(verdict([index](Head& head) { --head.fields[index].value.offset; })) << index;
     }
   }
+}
+
+TEST(Places, EveryNameAndValueOnceAndInOrder) {
+  const std::string bytes = "A: one\r\nB:\r\nC: two \r\n";
+  const sluice_place places[] = {{0, 1, 3, 3, 0}, {8, 1, 10, 0, 0}, {12, 1, 15, 3, 0}};
+  const auto fresh = [&](int complete) {
+    return sluice_places{.base = bytes.data(), .next = places, .end = places + 3, .owed = 0, .complete = complete};
+  };
+  const auto name = [&](sluice_places& p, std::size_t at) { return sluice_agrees_on_name(&p, &bytes[at], 1) != 0; };
+  const auto value = [&](sluice_places& p, std::size_t at, std::size_t size) {
+    return sluice_agrees_on_value(&p, &bytes[at], size) != 0;
+  };
+  sluice_places whole = fresh(1);
+  EXPECT_TRUE(name(whole, 0) && value(whole, 3, 3) && name(whole, 8) && value(whole, 10, 0) && name(whole, 12));
+  EXPECT_FALSE(sluice_agrees_on_end(&whole)) << "a value is owed";
+  EXPECT_TRUE(value(whole, 15, 4)) << "with the white space behind it";
+  EXPECT_TRUE(sluice_agrees_on_end(&whole));
+  EXPECT_FALSE(name(whole, 12)) << "one field too many";
+
+  sluice_places none = fresh(1);
+  EXPECT_FALSE(sluice_agrees_on_end(&none)) << "fields are missing";
+  EXPECT_FALSE(value(none, 3, 3)) << "a value without a name";
+  sluice_places skipped = fresh(1);
+  EXPECT_TRUE(name(skipped, 0));
+  EXPECT_FALSE(name(skipped, 8)) << "a value was passed over";
+  sluice_places twice = fresh(1);
+  EXPECT_TRUE(name(twice, 0) && value(twice, 3, 3));
+  EXPECT_FALSE(value(twice, 3, 3)) << "a second value";
+  sluice_places empty = fresh(1);
+  EXPECT_TRUE(name(empty, 0));
+  EXPECT_FALSE(value(empty, 3, 0)) << "empty for one and not for the other";
+  sluice_places open = fresh(0);
+  EXPECT_TRUE(name(open, 0) && value(open, 3, 3) && name(open, 8) && name(open, 12) && value(open, 15, 4));
+  EXPECT_FALSE(sluice_agrees_on_end(&open)) << "llhttp has not come to the head's end";
 }
 
 TEST(Parser, AbsoluteFormGivesTheHostAndThePath) {
