@@ -50,7 +50,8 @@ set(sluice_hot_sources
 set(sluice_inline_options "$<$<CXX_COMPILER_ID:GNU>:--param=inline-unit-growth=300;--param=max-inline-insns-auto=100;\
 --param=max-inline-insns-single=1000;--param=large-function-growth=1000>")
 
-# sluice_library(NAME): one build of the library. Several may stand side by side (see tests/CMakeLists.txt).
+# sluice_library(NAME): one build of the library. Several may stand side by side (see tests/CMakeLists.txt). What every
+# request runs through is compiled as one unit in a release build, or if sluice_as_unit is set.
 function(sluice_library name)
   add_library(${name} ${ARGN} ${sluice_sources})
   target_compile_features(${name} PUBLIC cxx_std_23)
@@ -63,8 +64,13 @@ function(sluice_library name)
     COMPILE_DEFINITIONS "${sluice_coding_defines}")
   if(TARGET sluice_llhttp)
     target_sources(${name} PRIVATE $<TARGET_OBJECTS:sluice_llhttp>)
-    # For http/parser.cpp alone, but a file with options of its own could not be part of a unit.
-    target_compile_options(${name} PRIVATE ${sluice_llhttp_use})
+    # For http/parser.cpp alone; but a file with options of its own can't be part of a unit.
+    if(CMAKE_BUILD_TYPE STREQUAL "Release" OR sluice_as_unit)
+      target_compile_options(${name} PRIVATE ${sluice_llhttp_use})
+    else()
+      set_source_files_properties("${PROJECT_SOURCE_DIR}/src/http/parser.cpp" TARGET_DIRECTORY ${name} PROPERTIES
+        COMPILE_OPTIONS "${sluice_llhttp_use}")
+    endif()
   else()
     target_link_libraries(${name} PRIVATE ${LLHTTP_TARGET})
   endif()
@@ -81,8 +87,7 @@ function(sluice_library name)
     CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON
     VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 
-  # What every request runs through is compiled as one unit where speed is asked for, so that it can be inlined.
-  if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  if(CMAKE_BUILD_TYPE STREQUAL "Release" OR sluice_as_unit)
     target_compile_options(${name} PRIVATE "${sluice_inline_options}")
     set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
     list(TRANSFORM sluice_hot_sources PREPEND "${PROJECT_SOURCE_DIR}/src/" OUTPUT_VARIABLE hot)

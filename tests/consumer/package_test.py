@@ -73,7 +73,8 @@ def installed(args, shared):
     configure(args, args.root, build, f"-DBUILD_SHARED_LIBS={'ON' if shared else 'OFF'}", "-DSLUICE_BUILD_TESTS=OFF",
               "-DSLUICE_BUILD_EXAMPLES=OFF", f"-DSLUICE_BUILD_BENCH={'OFF' if shared else 'ON'}",
               f"-DCMAKE_INSTALL_PREFIX={here}")
-    call(args.cmake, "--build", build, "-j2")
+    what = [] if shared else ["--target", "sluice", "sluice_bench", "sluice-load"]  # not the benchmarks beside them
+    call(args.cmake, "--build", build, "-j2", *what)
     call(args.cmake, "--install", build)
     moved.parent.mkdir()
     here.rename(moved)
