@@ -27,6 +27,20 @@ TEST(HeadWriter, WritesTheUsualAnswer) {
             "HTTP/1.1 200 OK\r\n" + date_line + "Content-Type: text/plain\r\nContent-Length: 13\r\n\r\n");
 }
 
+TEST(HeadWriter, PutsABodyOfAnySizeBehindTheHeadAndNothingBehindThat) {
+  const ResponseHead head{.content_type = "text/plain", .content_length = 13};
+  const std::string alone = written(head);
+  for (std::size_t size = 0; size <= 80; ++size) {
+    std::string body(size, ' ');
+    for (std::size_t at = 0; at < size; ++at) body[at] = static_cast<char>('!' + at);  // no two bytes alike
+    const std::string kept(8, '\xAA');
+    std::string block(alone.size() + size + kept.size(), '\xAA');
+    const char* const end = write_head(block.data(), head, date, body);
+    ASSERT_EQ(static_cast<std::size_t>(end - block.data()), alone.size() + size);
+    ASSERT_EQ(block, alone + body + kept) << size;
+  }
+}
+
 TEST(HeadWriter, WritesEveryPartInOrder) {
   EXPECT_EQ(written({.status = 404,
                      .content_type = "a/b",
