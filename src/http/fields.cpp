@@ -61,39 +61,43 @@ constexpr std::string_view names[known_count] = {
     "x-request-id",
 };
 
-constexpr std::size_t slot_count = 256;
+constexpr std::size_t slot_count = 512;
 
-constexpr std::size_t slot_of(std::size_t size, unsigned char first, unsigned char last, unsigned factor) noexcept {
-  const std::size_t mixed = size * factor + (first | std::size_t{0x20}) * 7 + (last | std::size_t{0x20}) * 29;
-  return mixed % slot_count;
+/// Where the search for a hash without collisions ends.
+struct Mix {
+  unsigned first, last;  // shifts
+};
+
+/// Letters count without their case.
+constexpr std::size_t slot_of(std::string_view name, Mix mix) noexcept {
+  const unsigned first = static_cast<unsigned char>(name.front()) & 0x1fu;
+  const unsigned last = static_cast<unsigned char>(name.back()) & 0x1fu;
+  return (name.size() + (first << mix.first) + (last << mix.last)) % slot_count;
 }
 
-constexpr std::size_t slot_of(std::string_view name, unsigned factor) noexcept {
-  return slot_of(name.size(), static_cast<unsigned char>(name.front()), static_cast<unsigned char>(name.back()),
-                 factor);
-}
-
-consteval bool collides(unsigned factor) {
+consteval bool collides(Mix mix) {
   std::array<bool, slot_count> taken{};
   for (std::size_t i = 1; i < known_count; ++i) {
-    bool& slot = taken[slot_of(names[i], factor)];
+    bool& slot = taken[slot_of(names[i], mix)];
     if (slot) return true;
     slot = true;
   }
   return false;
 }
 
-template <unsigned Factor = 1>
-consteval unsigned find_factor() {
-  static_assert(Factor < 400, "no factor keeps all names apart: use more slots");
-  if constexpr (!collides(Factor)) return Factor;
-  else return find_factor<Factor + 1>();
+consteval Mix find_mix() {
+  for (unsigned first = 0; first < 8; ++first) {
+    for (unsigned last = 0; last < 8; ++last) {
+      if (!collides({first, last})) return {first, last};
+    }
+  }
+  throw "nothing keeps all names apart: use more slots";
 }
-constexpr unsigned factor = find_factor();
+constexpr Mix mix = find_mix();
 
 consteval std::array<std::uint8_t, slot_count> make_slots() {
   std::array<std::uint8_t, slot_count> slots{};
-  for (std::size_t i = 1; i < known_count; ++i) slots[slot_of(names[i], factor)] = static_cast<std::uint8_t>(i);
+  for (std::size_t i = 1; i < known_count; ++i) slots[slot_of(names[i], mix)] = static_cast<std::uint8_t>(i);
   return slots;
 }
 constexpr std::array<std::uint8_t, slot_count> slots = make_slots();
@@ -147,7 +151,7 @@ constexpr unsigned char fold(char c) noexcept {
 
 Known recognise(std::string_view name) noexcept {
   if (name.empty()) return Known::other;
-  const std::size_t index = slots[slot_of(name, factor)];
+  const std::size_t index = slots[slot_of(name, mix)];
   if (!equal_known(name, names[index])) return Known::other;
   return static_cast<Known>(index);
 }

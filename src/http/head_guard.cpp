@@ -8,9 +8,8 @@
 #include <optional>
 #include <string_view>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include "base/inline.hpp"
+#include "http/strides.hpp"
 
 namespace sluice::http {
 namespace {
@@ -21,20 +20,11 @@ constexpr std::uint8_t empty_lines_max = 2;
 /// Visible ASCII.
 constexpr bool is_target_byte(char c) noexcept { return c > 0x20 && c < 0x7f; }
 
-#ifdef __SSE2__
-__m128i all(char c) noexcept { return _mm_set1_epi8(c); }
-unsigned mask_of(__m128i bytes) noexcept { return static_cast<unsigned>(_mm_movemask_epi8(bytes)); }
-__m128i in_range(__m128i bytes, char low, char high) noexcept {  // both ASCII; signed comparison leaves obs-text out
-  return _mm_and_si128(_mm_cmpgt_epi8(bytes, all(static_cast<char>(low - 1))),
-                       _mm_cmplt_epi8(bytes, all(static_cast<char>(high + 1))));
-}
-#endif
-
 /// Bytes of a target, as far as the guard judges them: visible ASCII.
 struct TargetBytes {
   static bool stops(char c) noexcept { return !is_target_byte(c); }
 #ifdef __SSE2__
-  static unsigned stops(__m128i bytes) noexcept { return 0xffffu & ~mask_of(in_range(bytes, '!', '~')); }
+  static unsigned stops(__m128i bytes) noexcept { return mask_of_unprintable(bytes, '!'); }
 #endif
 };
 
@@ -43,9 +33,8 @@ struct NameBytes {
   static bool stops(char c) noexcept { return !is_token_char(c); }
 #ifdef __SSE2__
   static unsigned stops(__m128i bytes) noexcept {
-    const __m128i letters = in_range(_mm_or_si128(bytes, all(0x20)), 'a', 'z');
-    const __m128i others = _mm_or_si128(in_range(bytes, '0', '9'), _mm_cmpeq_epi8(bytes, all('-')));
-    return 0xffffu & ~mask_of(_mm_or_si128(letters, others));
+    const __m128i others = _mm_min_epu8(outside(bytes, '0', '9'), other_than(bytes, '-'));
+    return mask_of_outside(_mm_min_epu8(outside_letters(bytes), others));
   }
 #endif
 };
@@ -61,25 +50,17 @@ struct ValueBytes {
 #endif
 };
 
-/// The first byte in [p, end) that Bytes stops at, or `end`. `base` is where the memory that may be read begins.
-template <class Bytes>
-inline const char* find_stop(const char* base, const char* p, const char* end) noexcept {
+/// The same without obs-text: fewer instructions are enough then.
+struct UsualValueBytes {
+  static bool stops(char c) noexcept {
+    return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f;
+  }
 #ifdef __SSE2__
-  for (; end - p >= 16; p += 16) {
-    const unsigned mask = Bytes::stops(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    if (mask != 0) return p + std::countr_zero(mask);
-  }
-  if (p < end && end - base >= 16) {  // the last bytes again, so as not to read behind the end
-    const char* const last = end - 16;
-    const unsigned mask = Bytes::stops(_mm_loadu_si128(reinterpret_cast<const __m128i*>(last))) >> (p - last);
-    return mask != 0 ? p + std::countr_zero(mask) : end;
-  }
-#else
-  static_cast<void>(base);
+  static unsigned stops(__m128i bytes) noexcept { return mask_of_unprintable(bytes, ' '); }
 #endif
-  while (p < end && !Bytes::stops(*p)) ++p;
-  return p;
-}
+};
+
+bool is_line_end(const char* p, const char* end) noexcept { return end - p >= 2 && std::memcmp(p, "\r\n", 2) == 0; }
 
 /// Where a field's name ends and where its line does, if it is a usual one.
 struct LineStops {
@@ -88,17 +69,17 @@ struct LineStops {
 };
 
 /// The first byte in [p, end) that is none of a usual name, and the first that is none of a usual value.
-inline LineStops find_line_stops(const char* base, const char* p, const char* end) noexcept {
+SLUICE_INLINE LineStops find_line_stops(const char* base, const char* p, const char* end) noexcept {
 #ifdef __SSE2__
   if (end - p >= 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     const unsigned name = NameBytes::stops(bytes);
-    const unsigned line = ValueBytes::stops(bytes);
+    const unsigned line = UsualValueBytes::stops(bytes);
     return {name != 0 ? p + std::countr_zero(name) : find_stop<NameBytes>(base, p + 16, end),
-            line != 0 ? p + std::countr_zero(line) : find_stop<ValueBytes>(base, p + 16, end)};
+            line != 0 ? p + std::countr_zero(line) : find_stop<UsualValueBytes>(base, p + 16, end)};
   }
 #endif
-  return {find_stop<NameBytes>(base, p, end), find_stop<ValueBytes>(base, p, end)};
+  return {find_stop<NameBytes>(base, p, end), find_stop<UsualValueBytes>(base, p, end)};
 }
 
 Slice slice_of(const char* base, const char* first, const char* behind) noexcept {
@@ -157,6 +138,17 @@ enum class HeadGuard::Fault : std::uint8_t {
 };
 
 struct HeadGuard::Input {
+  Input(std::span<const char> bytes, const HeadLimits& limits, Head& head) noexcept
+      : base{bytes.data()},
+        end{base + std::min(bytes.size(), bytes_max(limits))},
+        fields{head.fields.data()},
+        fields_max{std::min(limits.fields_max, head_fields_capacity)},
+        target_bytes_max{limits.target_bytes_max} {}
+
+  static std::size_t bytes_max(const HeadLimits& limits) noexcept {
+    return std::min(limits.head_bytes_max, head_bytes_capacity);
+  }
+
   const char* base;
   const char* end;
   Field* fields;
@@ -165,10 +157,14 @@ struct HeadGuard::Input {
 };
 
 Scan HeadGuard::scan(std::span<const char> bytes, const HeadLimits& limits, Head& head) noexcept {
-  const std::size_t most = std::min(limits.head_bytes_max, head_bytes_capacity);
-  const Input input{bytes.data(), bytes.data() + std::min(bytes.size(), most), head.fields.data(),
-                    std::min(limits.fields_max, head_fields_capacity), limits.target_bytes_max};
-  if (state_ == State::start && at_ == 0 && read_usual_head(input)) return Scan::complete;
+  const bool is_new = state_ == State::start && at_ == 0;
+  if (is_new && read_usual_head(Input{bytes, limits, head})) [[likely]]
+    return Scan::complete;
+  return go_on(bytes, limits, head);
+}
+
+[[gnu::noinline]] Scan HeadGuard::go_on(std::span<const char> bytes, const HeadLimits& limits, Head& head) noexcept {
+  const Input input{bytes, limits, head};
   const char* p = input.base + at_;
   while (p < input.end && state_ < State::complete) {
     p = step(p, input);
@@ -179,7 +175,7 @@ Scan HeadGuard::scan(std::span<const char> bytes, const HeadLimits& limits, Head
     return state_ == State::complete ? Scan::complete : Scan::rejected;
   }
   at_ = static_cast<std::uint32_t>(p - input.base);
-  if (at_ == most) {
+  if (at_ == Input::bytes_max(limits)) {
     refuse(state_ <= State::line_feed ? Fault::target_size : Fault::too_large);
     return Scan::rejected;
   }
@@ -187,7 +183,7 @@ Scan HeadGuard::scan(std::span<const char> bytes, const HeadLimits& limits, Head
 }
 
 /// Reads a head that is here as a whole and as nearly all are. False: nothing was changed, the states are to read it.
-bool HeadGuard::read_usual_head(const Input& input) noexcept {
+SLUICE_INLINE bool HeadGuard::read_usual_head(const Input& input) noexcept {
   static constexpr std::string_view get = "GET ", post = "POST ", version = " HTTP/1.1\r\n";
   const std::string_view bytes{input.base, static_cast<std::size_t>(input.end - input.base)};
   const bool is_get = bytes.starts_with(get);
@@ -198,7 +194,7 @@ bool HeadGuard::read_usual_head(const Input& input) noexcept {
   if (target_size == 0 || target_size > input.target_bytes_max) return false;
   if (!std::string_view{p, input.end}.starts_with(version)) return false;
   p = read_usual_lines(p + version.size(), input);
-  if (input.end - p < 2 || p[0] != '\r' || p[1] != '\n') {
+  if (!is_line_end(p, input.end)) {
     field_count_ = 0;
     return false;
   }
@@ -319,19 +315,18 @@ const char* HeadGuard::end_request_line(const char* p, const Input& input) noexc
 
 /// Reads whole field lines that are as nearly all are. What is unusual, wrong or incomplete about a line is left to the
 /// states below, from the line's beginning.
-const char* HeadGuard::read_usual_lines(const char* p, const Input& input) noexcept {
+SLUICE_INLINE const char* HeadGuard::read_usual_lines(const char* p, const Input& input) noexcept {
   Field* field = input.fields + field_count_;
   const Field* const last = input.fields + input.fields_max;
   for (; field != last && p < input.end && *p != '\r'; ++field) {
     const auto [colon, line_end] = find_line_stops(input.base, p, input.end);
-    if (input.end - line_end < 2 || line_end[0] != '\r' || line_end[1] != '\n') break;
-    if (colon == p || colon >= line_end || *colon != ':') break;
+    // A name has no byte that ends a line: if a line's end was found, the colon lies before it.
+    if (!is_line_end(line_end, input.end) || *colon != ':' || colon == p) break;
     const char* first = colon + 1;
     const char* behind = line_end;
-    while (first != behind && *first == ' ') ++first;
-    while (first != behind && behind[-1] == ' ') --behind;
-    field->name = slice_of(input.base, p, colon);
-    field->value = slice_of(input.base, first, behind);
+    while (*first == ' ') ++first;  // ends at the CR
+    while (behind > first && behind[-1] == ' ') --behind;
+    *field = {slice_of(input.base, p, colon), slice_of(input.base, first, behind), Known::other};
     p = line_end + 2;
   }
   field_count_ = static_cast<std::uint16_t>(field - input.fields);

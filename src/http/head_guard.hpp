@@ -70,7 +70,8 @@ class HeadGuard {
   enum class Fault : std::uint8_t;
   struct Input;
 
-  bool read_usual_head(const Input& input) noexcept;
+  Scan go_on(std::span<const char> bytes, const HeadLimits& limits, Head& head) noexcept;
+  inline bool read_usual_head(const Input& input) noexcept;
   // Each takes the first byte not yet accepted and returns the next one, or null after a refusal.
   const char* step(const char* p, const Input& input) noexcept;
   const char* start(const char* p, const Input& input) noexcept;
@@ -78,7 +79,7 @@ class HeadGuard {
   const char* scan_target(const char* p, const Input& input) noexcept;
   const char* scan_version(const char* p, const Input& input) noexcept;
   const char* end_request_line(const char* p, const Input& input) noexcept;
-  const char* read_usual_lines(const char* p, const Input& input) noexcept;
+  inline const char* read_usual_lines(const char* p, const Input& input) noexcept;
   const char* start_field(const char* p, const Input& input) noexcept;
   const char* end_head(const char* p) noexcept;
   const char* scan_name(const char* p, const Input& input) noexcept;

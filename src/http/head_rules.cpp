@@ -20,7 +20,7 @@ template <class Visit>
 bool all_elements(const RuleInput& input, const Head& head, Known known, Visit&& visit) noexcept {
   for (std::uint16_t i = static_cast<std::uint16_t>(head.find(known) - head.fields.data()); i < head.field_count; ++i) {
     if (head.fields[i].known != known) continue;
-    std::string_view list = head.fields[i].value.in(input.base);
+    std::string_view list = head.fields[i].value.in(input.head.data());
     while (!list.empty()) {
       const std::string_view element = take_list_element(list);
       if (!element.empty() && !visit(element)) return false;
@@ -44,7 +44,7 @@ Verdict read_transfer_encoding(const RuleInput& input, Head& head, const Field& 
   if (head.version_minor == 0) return refuse(400, "Transfer-Encoding in HTTP/1.0");
   if (repeated(input, Known::transfer_encoding)) return refuse(400, "Transfer-Encoding more than once");
   if (head.find(Known::content_length) != nullptr) return refuse(400, "Transfer-Encoding and Content-Length");
-  const std::string_view value = field.value.in(input.base);
+  const std::string_view value = field.value.in(input.head.data());
   if (!equal_ignoring_case(value, "chunked"))
     return refuse(status_of_codings(value), "Transfer-Encoding is not chunked");
   head.framing = Framing::chunked;
@@ -54,7 +54,7 @@ Verdict read_transfer_encoding(const RuleInput& input, Head& head, const Field& 
 Verdict read_content_length(const RuleInput& input, Head& head, const Field& field) noexcept {
   constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
   if (repeated(input, Known::content_length)) return refuse(400, "Content-Length more than once");
-  const std::string_view value = field.value.in(input.base);
+  const std::string_view value = field.value.in(input.head.data());
   if (value.empty()) return refuse(400, "Content-Length empty");
   std::uint64_t length = 0;
   bool too_large = false;
@@ -90,24 +90,21 @@ Slice slice_of(std::string_view part, const char* base) noexcept {
 
 Verdict decide_host(const RuleInput& input, Head& head) noexcept {
   const Field* const field = head.find(Known::host);
-  const std::string_view named = input.target.authority;
-  if (!named.empty()) head.host = slice_of(named, input.base);
+  const std::string_view named = input.authority;
+  if (!named.empty()) head.host = slice_of(named, input.head.data());
   if (field == nullptr) return head.version_minor == 0 ? Verdict{} : refuse(400, "Host missing");
   if (repeated(input, Known::host)) return refuse(400, "Host more than once");
-  const std::string_view value = field->value.in(input.base);
+  const std::string_view value = field->value.in(input.head.data());
   if (named.empty()) {
     head.host = field->value;
-    if (input.host_memory.holds(value)) return {};
+    if (is_usual_host(value, input.head)) return {};
   }
   const auto authority = read_authority(value);
   if (!authority) return refuse(400, "Host malformed");
-  if (named.empty()) {
-    input.host_memory.keep(value);
-    return {};
-  }
+  if (named.empty()) return {};
   // The target would win (RFC 9112 3.2.2); whoever sends two different hosts wants one of the readers to be wrong.
   const auto other = read_authority(named);
-  if (!other || !same_authority(*other, *authority, input.target.default_port)) {
+  if (!other || !same_authority(*other, *authority, input.default_port)) {
     return refuse(400, "Host differs from the target's");
   }
   return {};
@@ -118,7 +115,7 @@ void decide_keep_alive(const RuleInput& input, Head& head) noexcept {
   bool keep_alive = false;
   const Field* const field = head.find(Known::connection);
   if (field != nullptr && !repeated(input, Known::connection) &&
-      equal_to_word(field->value.in(input.base), "keep-alive")) {
+      equal_to_word(field->value.in(input.head.data()), "keep-alive")) {
     keep_alive = true;  // what most say
   } else if (field != nullptr) {
     all_elements(input, head, Known::connection, [&](std::string_view option) {

@@ -12,27 +12,12 @@
 
 namespace sluice::http {
 
-/// The last Host that passed. Clients of one server name few hosts: most are known to be well-formed by a compare.
-class HostMemory {
- public:
-  bool holds(std::string_view host) const noexcept { return host == std::string_view{text_, size_} && size_ != 0; }
-  void keep(std::string_view host) noexcept {
-    if (host.size() > sizeof text_) return;
-    host.copy(text_, host.size());
-    size_ = static_cast<std::uint8_t>(host.size());
-  }
-
- private:
-  char text_[63];
-  std::uint8_t size_ = 0;
-};
-
 /// What the rules are applied to.
 struct RuleInput {
-  const char* base;        // the head's bytes
+  std::string_view head;   // its bytes
   std::uint64_t repeated;  // one bit for each Known that occurs more than once
-  const Target& target;
-  HostMemory& host_memory;
+  std::string_view authority;     // that the target names; empty: none
+  std::string_view default_port;  // of the target's scheme
 };
 
 /// Decides framing, close, keep_alive_1_0, expect_continue, content_length and host.

@@ -70,7 +70,7 @@ constexpr const llhttp_settings_t* request_settings = &made_request_settings;
 
 /// Turns HTAB at the end of values into SP, which means the same: llhttp 8.1.0 refuses "Content-Length: 5<HTAB>", does
 /// not see "chunked<HTAB>" as chunked, and misses "close<HTAB>".
-void normalise_tabs(std::span<char> head) noexcept {
+[[gnu::noinline]] void normalise_tabs(std::span<char> head) noexcept {
   std::size_t line_end = std::string_view{head.data(), head.size()}.find('\r');
   while (line_end != std::string_view::npos) {
     for (std::size_t at = line_end; at > 0 && (head[at - 1] == ' ' || head[at - 1] == '\t'); --at) head[at - 1] = ' ';
@@ -94,14 +94,31 @@ bool agrees(const llhttp_t& parser, const Head& head) noexcept {
          (length || head.content_length == 0);
 }
 
-void fill_target(const Target& target, const HeadGuard& guard, const char* base, Head& out) noexcept {
+/// False: the target is not a usual one, and only out.target is set.
+bool split_usual_target(std::string_view head, Head& out) noexcept {
+  const Slice target = out.target;
+  const std::size_t path_size = usual_path_size(target.in(head.data()), head);
+  if (path_size == not_usual) return false;
+  out.path = {target.offset, static_cast<std::uint16_t>(path_size)};
+  out.query = {0, 0};
+  if (path_size < target.size) {
+    const std::size_t before = path_size + 1;
+    out.query = {static_cast<std::uint16_t>(target.offset + before), static_cast<std::uint16_t>(target.size - before)};
+  }
+  return true;
+}
+
+[[gnu::noinline]] std::expected<Target, Reject> split_target(const char* base, Head& out) noexcept {
   const auto slice_in_head = [base](std::string_view part) -> Slice {
     if (part.data() == nullptr) return {0, 0};
     return {static_cast<std::uint16_t>(part.data() - base), static_cast<std::uint16_t>(part.size())};
   };
-  out.target = guard.target();
-  out.path = slice_in_head(target.path);
-  out.query = slice_in_head(target.query);
+  const auto target = read_target(out.target.in(base), out.method);
+  if (target) {
+    out.path = slice_in_head(target->path);
+    out.query = slice_in_head(target->query);
+  }
+  return target;
 }
 
 }  // namespace
@@ -110,17 +127,30 @@ static_assert(sizeof(llhttp_t) <= 128 && alignof(llhttp_t) <= 8);
 
 HeadParser::HeadParser() noexcept = default;
 
-std::expected<void, Reject> HeadParser::parse(std::span<char> head, const HeadGuard& guard, Head& out) noexcept {
+[[gnu::flatten]] std::expected<void, Reject> HeadParser::parse(std::span<char> head, const HeadGuard& guard,
+                                                               Head& out) noexcept {
   SLUICE_ASSERT(head.size() == guard.head_size() && head.size() <= head_bytes_capacity);
-  char* const base = head.data();
   out.method = guard.method();
   out.version_minor = guard.version_minor();
   out.field_count = guard.field_count();
   out.first.fill(0);
-  const auto target = read_target(guard.target().in(base), out.method);
+  out.target = guard.target();
+  if (split_usual_target({head.data(), head.size()}, out)) [[likely]]
+    return read_fields(head, guard, {}, out);
+  const auto target = split_target(head.data(), out);
   if (!target) return std::unexpected(target.error());
-  fill_target(*target, guard, base, out);
+  return read_fields_behind(head, guard, {target->authority, target->default_port}, out);
+}
 
+[[gnu::noinline]] std::expected<void, Reject> HeadParser::read_fields_behind(std::span<char> head,
+                                                                             const HeadGuard& guard, const Named& named,
+                                                                             Head& out) noexcept {
+  return read_fields(head, guard, named, out);
+}
+
+std::expected<void, Reject> HeadParser::read_fields(std::span<char> head, const HeadGuard& guard, const Named& named,
+                                                    Head& out) noexcept {
+  char* const base = head.data();
   if (out.version_minor > 1) base[guard.minor_offset()] = '1';  // RFC 9110 2.5: treat as 1.1; llhttp refuses it
   if (guard.has_tab()) normalise_tabs(head);
 
@@ -131,11 +161,14 @@ std::expected<void, Reject> HeadParser::parse(std::span<char> head, const HeadGu
   parser.data = &places;
   const std::size_t skipped = guard.request_line_offset();  // the empty lines the guard let pass
   const llhttp_errno error = llhttp_execute(&parser, base + skipped, head.size() - skipped);
-  if (!is_pause(error) || places.complete == 0) return refuse_head(llhttp_errno_name(error));
+  if (places.complete == 0 || !is_pause(error)) return refuse_head(llhttp_errno_name(error));
 
   std::uint64_t repeated = 0;
   for (std::size_t index = 0; index < out.field_count; ++index) repeated |= index_field(base, out, index);
-  const RuleInput input{.base = base, .repeated = repeated, .target = *target, .host_memory = host_memory_};
+  const RuleInput input{.head = {base, head.size()},
+                        .repeated = repeated,
+                        .authority = named.authority,
+                        .default_port = named.default_port};
   if (auto verdict = apply_head_rules(input, out); !verdict) return verdict;
   if (sluice_agrees_on_end(&places) == 0 || !agrees(parser, out)) return refuse_head("readers disagree");
   return {};

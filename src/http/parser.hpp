@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <expected>
 #include <span>
+#include <string_view>
 
 #include "http/head.hpp"
 #include "http/head_guard.hpp"
@@ -31,9 +32,16 @@ class HeadParser {
   [[nodiscard]] std::expected<void, Reject> parse(std::span<char> head, const HeadGuard& guard, Head& out) noexcept;
 
  private:
+  using Verdict = std::expected<void, Reject>;
+  /// What a target in absolute-form names; else empty.
+  struct Named {
+    std::string_view authority{}, default_port{};
+  };
+  Verdict read_fields(std::span<char> head, const HeadGuard& guard, const Named& named, Head& out) noexcept;
+  Verdict read_fields_behind(std::span<char> head, const HeadGuard& guard, const Named& named, Head& out) noexcept;
+
   // llhttp_t lives here, so that its header stays out of ours; parser.cpp asserts that it fits.
   alignas(8) std::byte llhttp_[128];
-  HostMemory host_memory_;
 };
 
 /// Whether the llhttp that was linked is strict: a loose one takes "X : y". The server refuses to start without.

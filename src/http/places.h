@@ -17,31 +17,30 @@ struct sluice_places {
   const char* base;
   const struct sluice_place* next; /* whose name has not been read */
   const struct sluice_place* end;
-  int owed; /* the value of the last name read is not empty, and has not been read */
+  size_t owed; /* size of the value of the last name read, 0 once that has been read: an empty one may not be told */
   int complete; /* llhttp has reached the head's end */
 };
 
 /* Whether llhttp has read all that the first reader found. */
 static inline int sluice_agrees_on_end(const struct sluice_places* places) {
-  return places->complete && places->next == places->end && !places->owed;
+  return places->complete && places->next == places->end && places->owed == 0;
 }
 
 static inline int sluice_agrees_on_name(struct sluice_places* places, const char* at, size_t size) {
   const struct sluice_place* place = places->next;
-  if (place == places->end || places->owed) return 0;
+  if (place == places->end || places->owed != 0) return 0;
   places->next = place + 1;
-  places->owed = place->value_size != 0;
-  return at == places->base + place->name_offset && size == place->name_size;
+  places->owed = place->value_size;
+  return (size_t)(at - places->base) == place->name_offset && size == place->name_size;
 }
 
-/* llhttp leaves out the white space in front of a value, and not that behind it. Of an empty value it may say nothing. */
+/* llhttp leaves out the white space in front of a value, and not that behind it. */
 static inline int sluice_agrees_on_value(struct sluice_places* places, const char* at, size_t size) {
-  const struct sluice_place* place;
-  if (size == 0) return !places->owed;
-  if (!places->owed) return 0; /* a value without a name, a second one, or none was found */
-  place = places->next - 1;
+  const size_t owed = places->owed;
+  if (size == 0) return owed == 0;
+  if (owed == 0) return 0; /* a value without a name, a second one, or none was found */
   places->owed = 0;
-  if (at != places->base + place->value_offset || at[size] != '\r') return 0;
+  if ((size_t)(at - places->base) != places->next[-1].value_offset || at[size] != '\r') return 0;
   while (size > 0 && (at[size - 1] == ' ' || at[size - 1] == '\t')) --size;
-  return size == place->value_size;
+  return size == owed;
 }

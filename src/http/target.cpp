@@ -7,8 +7,12 @@
 #include <array>
 #include <cstring>
 
+#include "http/strides.hpp"
+
 namespace sluice::http {
 namespace {
+
+constexpr std::size_t host_bytes_max = 255;  // a DNS name has at most 253
 
 enum Class : std::uint8_t { bad, percent, question, dot, slash, plain };  // from slash on: nothing to look into
 
@@ -145,6 +149,41 @@ consteval std::array<bool, 256> make_host_table() {
 }
 constexpr std::array<bool, 256> host_table = make_host_table();
 
+/// Bytes of a host's name. The strides leave out those that are rare, which makes it a name to be looked at closely.
+struct UsualHostBytes {
+  static bool stops(char c) noexcept { return !host_table[static_cast<unsigned char>(c)]; }
+#ifdef __SSE2__
+  static unsigned stops(__m128i bytes) noexcept {
+    const __m128i others = _mm_min_epu8(outside(bytes, '0', '9'), outside(bytes, '-', '.'));
+    return mask_of_outside(_mm_min_epu8(outside_letters(bytes), others));
+  }
+#endif
+};
+
+/// Bytes of a path that say nothing of its segments.
+struct UsualPathBytes {
+  static bool stops(char c) noexcept { return class_of(c) < slash; }
+#ifdef __SSE2__
+  static unsigned stops(__m128i bytes) noexcept {
+    const __m128i digits_and_slash = outside(bytes, '/', '9');
+    const __m128i others = _mm_min_epu8(other_than(bytes, '-'), other_than(bytes, '_'));
+    return mask_of_outside(_mm_min_epu8(_mm_min_epu8(outside_letters(bytes), digits_and_slash), others));
+  }
+#endif
+};
+
+/// Bytes of a query; no escape.
+struct UsualQueryBytes {
+  static bool stops(char c) noexcept { return class_of(c) < question; }
+#ifdef __SSE2__
+  static unsigned stops(__m128i bytes) noexcept {
+    const __m128i marks_and_digits = outside(bytes, '&', ';');  // & ' ( ) * + , - . / 0 to 9 : ;
+    const __m128i others = _mm_min_epu8(other_than(bytes, '='), other_than(bytes, '_'));
+    return mask_of_outside(_mm_min_epu8(_mm_min_epu8(outside_letters(bytes), marks_and_digits), others));
+  }
+#endif
+};
+
 /// Where the name at the front of an authority ends: at its colon or at the text's end; npos if it is none.
 std::size_t name_end(std::string_view text) noexcept {
   std::size_t at = 0;
@@ -178,6 +217,28 @@ bool valid_port(std::string_view port) noexcept {
 
 }  // namespace
 
+std::size_t usual_path_size(std::string_view target, std::string_view head) noexcept {
+  constexpr std::size_t short_max = 16;  // byte by byte is quicker
+  const char* p = target.data();
+  const char* const end = p + target.size();
+  if (p == end || *p != '/') return not_usual;
+  const char* const head_end = head.data() + head.size();
+  const bool is_short = target.size() <= short_max;
+  if (!is_short) p = find_stop<UsualPathBytes>(head.data(), p, head_end);
+  for (; p != end; ++p) {
+    const Class kind = class_of(*p);
+    if (kind >= slash) continue;
+    if (kind == question) break;
+    if (kind < dot || p[-1] == '/') return not_usual;
+  }
+  const auto size = static_cast<std::size_t>(p - target.data());
+  if (!is_short && p != end) return find_stop<UsualQueryBytes>(head.data(), p + 1, head_end) == end ? size : not_usual;
+  for (; p != end; ++p) {
+    if (class_of(*p) < question) return not_usual;
+  }
+  return size;
+}
+
 std::expected<Target, Reject> read_target(std::string_view target, Method method) noexcept {
   if (target.starts_with('/')) return read_path_and_query(target);
   if (target == "*") {
@@ -189,8 +250,12 @@ std::expected<Target, Reject> read_target(std::string_view target, Method method
   return bad_target("form of the target");
 }
 
+bool is_usual_host(std::string_view text, std::string_view head) noexcept {
+  if (text.empty() || text.size() > host_bytes_max) return false;
+  return find_stop<UsualHostBytes>(head.data(), text.data(), head.data() + head.size()) == text.data() + text.size();
+}
+
 std::optional<Authority> read_authority(std::string_view text) noexcept {
-  constexpr std::size_t host_bytes_max = 255;  // a DNS name has at most 253
   std::size_t host_size = 0;
   if (text.starts_with('[')) {
     host_size = text.find(']') + 1;  // 0 if there is none

@@ -26,6 +26,18 @@ struct Target {
 ///   Source: RFC 9112 3.2, RFC 3986 3.3 and 3.4.
 [[nodiscard]] std::expected<Target, Reject> read_target(std::string_view target, Method method) noexcept;
 
+inline constexpr std::size_t not_usual = std::string_view::npos;
+
+/// How long the path of a target is that is as nearly all are: origin-form, without escapes and rare bytes, without a
+/// segment that begins with a dot. not_usual: read_target() is to say what it is.
+///   head: it contains `target`, and a byte that no target has behind it.
+std::size_t usual_path_size(std::string_view target, std::string_view head) noexcept;
+
+/// Whether it is a name, or an IPv4 address, without port and rare bytes, as read_authority() takes it. False: that one
+/// is to say.
+///   head: it contains `text`, and a byte that no name has behind it.
+bool is_usual_host(std::string_view text, std::string_view head) noexcept;
+
 /// An authority taken apart. `host` keeps the brackets of an IPv6 address.
 struct Authority {
   std::string_view host;

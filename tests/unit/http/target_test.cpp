@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sluice::http {
@@ -51,6 +52,65 @@ TEST(Target, EveryByteIsJudgedInPathAndQuery) {
     const bool legal_in_query = legal || c == '?' || c == '[' || c == ']';
     EXPECT_EQ(read_target("/?x" + std::string(1, c) + "x", Method::get).has_value(), legal_in_query) << byte;
   }
+}
+
+/// The target, or the host, as it lies in a head.
+struct InHead {
+  std::string head;
+  std::string_view text;
+
+  InHead(std::string before, const std::string& what, const std::string& behind)
+      : head{before + what + behind}, text{std::string_view{head}.substr(before.size(), what.size())} {}
+};
+
+TEST(Target, WhatIsTakenAsUsualAlsoPassesTheCloseLook) {
+  // Short ones are looked at byte by byte, others in strides; what stops a stride may lie in any part of one.
+  for (const std::size_t before : {0u, 1u, 14u, 15u, 16u, 40u}) {
+    for (int byte = 0; byte < 256; ++byte) {
+      for (const char* shape : {"/%", "/a/%", "/a%b", "/x?%", "/x?a%b", "/%?c", "%"}) {
+        std::string target = shape;
+        const std::string padding(before, 'p');
+        const bool in_query = target.find('?') < target.find('%');
+        if (in_query) target.insert(target.find('?') + 1, padding);
+        else if (target.front() == '/') target.insert(1, padding);
+        target[target.find('%')] = static_cast<char>(byte);
+        const InHead usual{"GET ", target, " HTTP/1.1\r\n\r\n"};
+        const std::size_t path_size = usual_path_size(usual.text, usual.head);
+        const auto close_look = read_target(target, Method::get);
+        if (path_size != not_usual) {
+          ASSERT_TRUE(close_look) << target;
+          EXPECT_EQ(close_look->path.size(), path_size) << target;
+        }
+        const char c = static_cast<char>(byte);
+        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        EXPECT_TRUE(path_size != not_usual || !plain || target.front() != '/') << target << " would be slow";
+      }
+    }
+  }
+  const InHead climbing{"GET ", "/a-long-enough-folder/../x", " HTTP/1.1\r\n\r\n"};
+  EXPECT_EQ(usual_path_size(climbing.text, climbing.head), not_usual);
+}
+
+TEST(Target, AHostTakenAsUsualAlsoPassesTheCloseLook) {
+  for (const std::size_t size : {1u, 2u, 15u, 16u, 17u, 60u, 255u, 256u}) {
+    for (int byte = 0; byte < 256; ++byte) {
+      for (const std::size_t place : {std::size_t{0}, size / 2, size - 1}) {
+        std::string host(size, 'h');
+        host[place] = static_cast<char>(byte);
+        const InHead usual{"GET / HTTP/1.1\r\nHost: ", host, "\r\n\r\n"};
+        if (!is_usual_host(usual.text, usual.head)) continue;
+        const auto close_look = read_authority(host);
+        ASSERT_TRUE(close_look) << host;
+        EXPECT_EQ(close_look->host, host);
+      }
+    }
+  }
+  for (const char* name : {"a", "127.0.0.1", "www.example.com", "a-name-that-needs-more-than-one.stride.example"}) {
+    const InHead usual{"Host: ", name, "\r\n\r\n"};
+    EXPECT_TRUE(is_usual_host(usual.text, usual.head)) << name << " would be slow";
+  }
+  const InHead none{"Host: ", "", "\r\n\r\n"};
+  EXPECT_FALSE(is_usual_host(none.text, none.head));
 }
 
 TEST(Target, AuthoritiesComeApart) {
