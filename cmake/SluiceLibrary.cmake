@@ -42,7 +42,7 @@ endif()
 set(sluice_hot_sources
   base/block_pool.cpp base/clock.cpp http/date.cpp
   http/fields.cpp http/head_guard.cpp http/head_rules.cpp http/head_writer.cpp http/parser.cpp http/target.cpp
-  net/chain.cpp net/epoll_io.cpp net/loop_base.cpp net/timers.cpp
+  net/chain.cpp net/epoll_io.cpp net/loop_base.cpp net/socket_calls.cpp net/timers.cpp
   server/answers.cpp server/connection.cpp server/dispatch.cpp server/exchange.cpp server/loop_guard.cpp
   server/pressure.cpp server/response.cpp server/route_table.cpp server/server.cpp server/shard.cpp)
 

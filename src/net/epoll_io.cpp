@@ -27,14 +27,6 @@ int register_fd(int epoll, int fd, std::uint32_t events, std::uint64_t data) noe
   return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
 }
 
-/// Milliseconds to wait, rounded up, so that no timer is looked at before it is due.
-int timeout_until(base::TimePoint deadline, base::TimePoint now) noexcept {
-  if (deadline == base::never) return -1;
-  if (deadline <= now) return 0;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
-  return left > INT_MAX ? INT_MAX : static_cast<int>(left);
-}
-
 }  // namespace
 
 EpollIo::EpollIo(Waits waits)
@@ -116,18 +108,6 @@ bool EpollIo::close(Stream& stream) noexcept {
   ::close(stream.fd);
   stream.fd = -1;
   return stream.in_flight == 0;
-}
-
-void EpollIo::wait(base::TimePoint deadline, base::TimePoint now) noexcept {
-  int count = 0;
-  if (waits_ == Waits::precise && !has_work()) {
-    count = wait_precisely(deadline, now);
-  } else {
-    const int timeout = has_work() ? 0 : timeout_until(deadline, now);
-    count = raw::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(batch_max), timeout);
-  }
-  SLUICE_ASSERT(count >= 0 || errno == EINTR);
-  event_count_ = count > 0 ? static_cast<unsigned>(count) : 0;
 }
 
 int EpollIo::wait_precisely(base::TimePoint deadline, base::TimePoint now) noexcept {

@@ -7,12 +7,18 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <cerrno>
+#include <chrono>
+#include <climits>
 #include <cstdint>
 #include <memory>
 #include <span>
 
+#include "base/assert.hpp"
 #include "base/fd.hpp"
+#include "base/inline.hpp"
 #include "net/io.hpp"
+#include "net/raw_calls.hpp"
 #include "net/requeued.hpp"
 #include "net/socket_calls.hpp"
 
@@ -51,7 +57,14 @@ class EpollIo {
   WriteResult write(Stream& stream) noexcept;
   void shutdown(Stream& stream) noexcept;
   bool close(Stream& stream) noexcept;
-  void wait(base::TimePoint deadline, base::TimePoint now) noexcept;
+  void wait(base::TimePoint deadline, base::TimePoint now) noexcept {
+    const int count = waits_ == Waits::precise && !has_work()
+                          ? wait_precisely(deadline, now)
+                          : raw::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(batch_max),
+                                            has_work() ? 0 : timeout_until(deadline, now));
+    SLUICE_ASSERT(count >= 0 || errno == EINTR);
+    event_count_ = count > 0 ? static_cast<unsigned>(count) : 0;
+  }
   bool has_work() const noexcept { return !requeued_.empty(); }
   void wake() noexcept;
 
@@ -145,7 +158,7 @@ class EpollIo {
   }
 
   template <class SinkType>
-  void read(SinkType& sink, Stream& stream) noexcept {
+  SLUICE_INLINE void read(SinkType& sink, Stream& stream) noexcept {
     for (unsigned count = 0; count < reads_max; ++count) {
       std::size_t size = 0;
       int error = 0;
@@ -191,6 +204,13 @@ class EpollIo {
     if (!stream.closing) requeued_.push(stream);
   }
   Received receive(Stream& stream, std::size_t& size, int& error) noexcept;
+  /// Milliseconds to wait, rounded up, so that no timer is looked at before it is due.
+  static int timeout_until(base::TimePoint deadline, base::TimePoint now) noexcept {
+    if (deadline == base::never) return -1;
+    if (deadline <= now) return 0;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
+    return left > INT_MAX ? INT_MAX : static_cast<int>(left);
+  }
   int wait_precisely(base::TimePoint deadline, base::TimePoint now) noexcept;
   unsigned next_burst(ListenerState& listener) noexcept;
   int accept_one(ListenerState& listener, int& error) noexcept;

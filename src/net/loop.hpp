@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "base/inline.hpp"
 #include "net/io.hpp"
 #include "net/loop_base.hpp"
 
@@ -39,6 +40,7 @@ concept Protocol = requires(P protocol, Stream& stream, std::span<char> bytes, s
   //           protocol.started(stream) noexcept, after opened(): from here on timers and wishes are heard;
   //           protocol.connected(stream) noexcept, after connect(): bytes may be sent and come;
   //           protocol.writing(stream) noexcept, right before a write of the stream's output;
+  //           protocol.flushed() noexcept, after a flush that came between two events;
   //           protocol.has_work() noexcept -> bool, after the last flush, whose calls may have left something to do;
   //           protocol.next_wake() noexcept -> TimePoint: run a turn then, finer than the timers' tick.
 };
@@ -60,33 +62,14 @@ class Loop final : public LoopBase {
   IoType& io() noexcept { return io_; }
 
   void run() noexcept override {
-    while (turn(true)) {}
+    const Running running{*this};
+    bool more = run_turn(asleep_ && !has_work());
+    while (more) more = run_turn(asleep_);  // nobody can leave work between two turns
   }
 
   bool turn(bool may_wait) noexcept override {
     const Running running{*this};
-    const bool sleeps = may_wait && asleep_ && !has_work();
-    io_.wait(sleeps ? next_alarm() : TimePoint::min(), turn_end_);
-    mailbox_.cancel_sleep();
-    asleep_ = false;
-    tick();
-    counters_.turns.add(1);
-    io_.dispatch(*this);
-    const unsigned posts = mailbox_.drain(Mailbox<>::drain_max, [this](MailNode& node) { protocol_.posted(node); });
-    if (posts > 0) counters_.posts.add(posts);
-    timers_.expire(now_, expiries_max, [this](TimerNode& node) { fired(node); });
-    if constexpr (requires { protocol_.has_work(); }) {
-      protocol_.turn_ended();
-      flush();
-      left_over_ = protocol_.has_work();
-    } else {
-      left_over_ = protocol_.turn_ended();
-      flush();
-    }
-    release_closed();
-    record_lag();
-    asleep_ = !has_work() && mailbox_.prepare_sleep();
-    return !quit_;
+    return run_turn(may_wait && asleep_ && !has_work());
   }
 
   TimePoint next_deadline() const noexcept override { return has_work() ? now_ : next_alarm(); }
@@ -100,7 +83,7 @@ class Loop final : public LoopBase {
 
   /// Something is left over: the loop must not sleep.
   bool has_work() const noexcept {
-    return dirty_.first != nullptr || closing_.first != nullptr || left_over_ || mailbox_.has_left_over() ||
+    return dirty_.first != nullptr || closing_.first != nullptr || protocol_has_work() || mailbox_.has_left_over() ||
            io_.has_work();
   }
 
@@ -186,10 +169,39 @@ class Loop final : public LoopBase {
     append(closing_, stream);
   }
   void event_done() noexcept {
-    if (dirty_.count >= dirty_max) flush();
+    if (dirty_.count < dirty_max) [[likely]]
+      return;
+    flush();
+    if constexpr (requires { protocol_.flushed(); }) protocol_.flushed();
   }
 
  private:
+  static constexpr bool tells_of_work = requires(const ProtocolType& protocol) { protocol.has_work(); };
+  bool protocol_has_work() const noexcept {
+    if constexpr (tells_of_work) return protocol_.has_work();
+    else return left_over_;
+  }
+
+  /// `sleeps`: nothing is left to do, and the mailbox knows.
+  bool run_turn(bool sleeps) noexcept {
+    io_.wait(sleeps ? next_alarm() : TimePoint::min(), turn_end_);
+    mailbox_.cancel_sleep();
+    asleep_ = false;
+    tick();
+    counters_.turns.add(1);
+    io_.dispatch(*this);
+    const unsigned posts = mailbox_.drain(Mailbox<>::drain_max, [this](MailNode& node) { protocol_.posted(node); });
+    if (posts > 0) counters_.posts.add(posts);
+    timers_.expire(now_, expiries_max, [this](TimerNode& node) { fired(node); });
+    if constexpr (tells_of_work) protocol_.turn_ended();
+    else left_over_ = protocol_.turn_ended();
+    flush();
+    release_closed();
+    record_lag();
+    asleep_ = !has_work() && mailbox_.prepare_sleep();
+    return !quit_;
+  }
+
   TimePoint next_alarm() const noexcept {
     if constexpr (requires { protocol_.next_wake(); }) return std::min(timers_.next(), protocol_.next_wake());
     return timers_.next();
@@ -206,7 +218,7 @@ class Loop final : public LoopBase {
     }
   }
 
-  void flush(Stream& stream) noexcept {
+  SLUICE_INLINE void flush(Stream& stream) noexcept {
     if (stream.closing) {
       append(closing_, stream);
       return;
@@ -233,7 +245,7 @@ class Loop final : public LoopBase {
   }
 
   // `count` bytes were taken. Each call of the protocol may append, pause or close.
-  void settle(Stream& stream, std::size_t count, bool blocked) noexcept {
+  SLUICE_INLINE void settle(Stream& stream, std::size_t count, bool blocked) noexcept {
     if (base::planted(base::Bug::short_write_lost)) count = stream.out.size();
     stream.out.pop(blocks_, count);
     counters_.bytes_sent.add(count);

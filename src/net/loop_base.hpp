@@ -52,11 +52,11 @@ class alignas(64) LoopBase {  // no line of the cache has two loops' own
 
   /// This turn's reading of the clock, taken at its begin.
   TimePoint now() const noexcept { return now_; }
-  /// Seconds since 1970; read at most once per turn.
+  /// Seconds since 1970, as they were wall_age_max ago or later.
   std::time_t wall() const noexcept {
-    if (!wall_read_) {
+    if (now_ >= wall_until_) {
       wall_ = clock_.wall();
-      wall_read_ = true;
+      wall_until_ = now_ + wall_age_max;
     }
     return wall_;
   }
@@ -144,6 +144,7 @@ class alignas(64) LoopBase {  // no line of the cache has two loops' own
 
  protected:
   enum AcceptHold : unsigned { held_by_protocol = 1, held_by_error = 2, stopped = 4 };
+  static constexpr Duration wall_age_max = std::chrono::milliseconds{10};
   static constexpr Duration accept_error_pause = std::chrono::milliseconds{100};
 
   /// A singly linked queue through Stream::next_dirty; a stream is in at most one.
@@ -171,16 +172,14 @@ class alignas(64) LoopBase {  // no line of the cache has two loops' own
   virtual void io_pause(Stream& stream) noexcept = 0;
   virtual void io_resume(Stream& stream) noexcept = 0;
 
-  void tick() noexcept {
-    now_ = clock_.now();
-    wall_read_ = false;
-  }
+  void tick() noexcept { now_ = clock_.now(); }
   /// The end of a turn: one more reading of the clock, or the longest turns would be those nobody knows of, and the wait
   /// that follows would be too long by a turn.
   void record_lag() noexcept {
     turn_end_ = clock_.now();
-    const auto lag = std::chrono::duration_cast<std::chrono::microseconds>(turn_end_ - now_).count();
-    lag_.record(lag > 0 ? static_cast<std::uint64_t>(lag) : 0);
+    const Duration::rep lag = (turn_end_ - now_).count();
+    static_assert(std::is_same_v<Duration, std::chrono::nanoseconds>);
+    lag_.record(lag > 0 ? static_cast<std::uint64_t>(lag) / 1000 : 0);
   }
   static void append(Queue& queue, Stream& stream) noexcept {
     stream.next_dirty = nullptr;
@@ -197,7 +196,7 @@ class alignas(64) LoopBase {  // no line of the cache has two loops' own
   TimePoint now_;
   TimePoint turn_end_;  // of the last turn
   mutable std::time_t wall_ = 0;
-  mutable bool wall_read_ = false;
+  mutable TimePoint wall_until_ = TimePoint::min();  // when it is to be read again
   bool quit_ = false;
   bool asleep_ = false;
   bool left_over_ = false;  // the protocol's

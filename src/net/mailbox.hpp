@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "base/inline.hpp"
 #include "base/planted.hpp"
 #include "base/sync.hpp"
 
@@ -69,7 +70,7 @@ class Mailbox {
   bool has_left_over() const noexcept { return first_ != nullptr; }
 
   /// Announces that the loop is about to block. False: it must not, there is work.
-  bool prepare_sleep() noexcept {
+  SLUICE_INLINE bool prepare_sleep() noexcept {
     if (first_ != nullptr) return false;
     sleeping_.store(true);
     const MailNode* const head = head_.load();

@@ -1,5 +1,6 @@
 #include "net/timers.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 
@@ -23,11 +24,6 @@ void Timers::arm(TimerNode& node, TimePoint deadline) noexcept {
   insert(node);
 }
 
-void Timers::arm_earlier(TimerNode& node, TimePoint deadline) noexcept {
-  if (node.armed() && (deadline == base::never || tick_of(deadline) >= node.tick)) return;
-  arm(node, deadline);
-}
-
 void Timers::cancel(TimerNode& node) noexcept {
   if (!node.armed()) return;
   unlink(node);
@@ -39,7 +35,7 @@ TimerNode* Timers::pop_due(TimePoint now) noexcept {
   while (heads_[due_place] == nullptr) {
     Slot slot{};
     if (!first_slot(slot) || slot.tick > now_tick) {
-      elapse(now_tick);
+      elapsed_ = std::max(elapsed_, std::min(now_tick, tick_max));
       return nullptr;
     }
     open(slot);

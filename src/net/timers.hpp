@@ -40,7 +40,12 @@ class Timers {
   /// Fires once `deadline` has passed, at most a tick later; replaces an earlier arm. base::never disarms.
   void arm(TimerNode& node, TimePoint deadline) noexcept;
   /// As arm, but an armed node is moved only to the front. Later deadlines are found out when it fires (lazy).
-  void arm_earlier(TimerNode& node, TimePoint deadline) noexcept;
+  void arm_earlier(TimerNode& node, TimePoint deadline) noexcept {
+    // As tick_of(deadline) >= node.tick, but without a division.
+    const bool soon_enough =
+        node.armed() && deadline > TimePoint{(static_cast<Duration::rep>(node.tick) - 1) * tick_length};
+    if (!soon_enough) arm(node, deadline);
+  }
   /// Harmless if not armed.
   void cancel(TimerNode& node) noexcept;
 
@@ -79,18 +84,11 @@ class Timers {
   };
 
   /// Whether it is known, without a look at the wheel, that nothing is due.
-  bool known_quiet(TimePoint now) noexcept {
-    if (now >= next_) return false;
-    elapse(tick_at(now));
-    return true;
-  }
+  bool known_quiet(TimePoint now) const noexcept { return now < next_; }
   /// The tick that a moment lies in.
   static std::uint64_t tick_at(TimePoint moment) noexcept {
     const Duration since = moment.time_since_epoch();
     return since.count() <= 0 ? 0 : static_cast<std::uint64_t>(since / tick_length);
-  }
-  void elapse(std::uint64_t tick) noexcept {
-    if (tick > elapsed_) elapsed_ = tick < tick_max ? tick : tick_max;
   }
   static std::uint64_t tick_of(TimePoint deadline) noexcept;
   TimerNode* pop_due(TimePoint now) noexcept;
@@ -102,7 +100,7 @@ class Timers {
 
   std::array<TimerNode*, level_count * slot_count + 1> heads_{};  // circular lists; the last is what is due
   std::array<std::uint64_t, level_count> occupied_{};
-  std::uint64_t elapsed_ = 0;  // every slot up to this tick was emptied
+  std::uint64_t elapsed_ = 0;  // every slot up to this tick was emptied; may lag behind while nothing is due
   std::size_t armed_ = 0;
   static constexpr TimePoint unknown = TimePoint::min();
   mutable TimePoint next_ = base::never;  // or unknown: the wheel has changed
