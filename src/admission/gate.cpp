@@ -13,13 +13,6 @@ base::Duration estimated_wait(const LaneView& lane) noexcept {
   return lane.service * (lane.ahead + 1) / std::max(lane.permits, 1u);
 }
 
-std::optional<ShedReason> judge(const ArrivalView& arrival) noexcept {
-  if (arrival.criticality == Criticality::exempt) return std::nullopt;
-  if (arrival.draining) return ShedReason::draining;
-  if (arrival.memory_tight) return ShedReason::memory;
-  return std::nullopt;
-}
-
 std::optional<ShedReason> judge(const LaneView& lane, const ArrivalView& arrival) noexcept {
   if (const auto refused = judge(arrival)) return refused;
   const bool exempt = arrival.criticality == Criticality::exempt;

@@ -43,7 +43,12 @@ base::Duration estimated_wait(const LaneView& lane) noexcept;
 std::optional<ShedReason> judge(const LaneView& lane, const ArrivalView& arrival) noexcept;
 
 /// The same for a route that runs on the loop and never waits.
-std::optional<ShedReason> judge(const ArrivalView& arrival) noexcept;
+inline std::optional<ShedReason> judge(const ArrivalView& arrival) noexcept {
+  if (arrival.criticality == Criticality::exempt) return std::nullopt;
+  if (arrival.draining) return ShedReason::draining;
+  if (arrival.memory_tight) return ShedReason::memory;
+  return std::nullopt;
+}
 
 /// Seconds after which trying again makes sense, from the measured drain rate. Range: 1 to 30.
 unsigned retry_after_seconds(const LaneView& lane) noexcept;

@@ -60,7 +60,7 @@ class Slab {
   /// Takes the object back; every name of it is stale from here on.
   void give(T& item) noexcept {
     const std::uint32_t slot = item.slot;
-    SLUICE_ASSERT(slot < links_.size() && links_[slot] == taken && at(slot) == &item);
+    SLUICE_ASSERT(links_[slot] == taken);
     if (++item.generation == 0) item.generation = 1;
     links_[slot] = free_;
     free_ = slot;
@@ -101,7 +101,7 @@ class Slab {
 
   T* at(std::uint32_t slot) const noexcept { return chunks_[slot / per_chunk].at(slot % per_chunk); }
 
-  void grow() {
+  [[gnu::noinline]] void grow() {
     const auto first = static_cast<std::uint32_t>(links_.size());
     if (first > slots_max - per_chunk) throw std::bad_alloc{};
     chunks_.reserve(chunks_.size() + 1);

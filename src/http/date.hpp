@@ -30,7 +30,7 @@ class DateLine {
   DateLine() noexcept : DateLine(0) {}
   explicit DateLine(std::time_t now) noexcept;
 
-  /// Renders anew if the second changed. Call once per turn of the loop.
+  /// Renders anew if the second changed.
   void update(std::time_t now) noexcept {
     if (now != second_) render(now);
   }

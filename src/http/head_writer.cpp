@@ -99,50 +99,13 @@ consteval std::array<char, 200> make_digit_pairs() {
 }
 constexpr auto digit_pairs = make_digit_pairs();
 
-constexpr std::string_view type_name = "Content-Type: ";
-constexpr std::string_view length_name = "Content-Length: ";
-constexpr std::string_view chunked_line = "Transfer-Encoding: chunked\r\n";
-constexpr std::string_view close_line = "Connection: close\r\n";
-constexpr std::string_view keep_alive_line = "Connection: keep-alive\r\n";
-constexpr std::size_t status_line_max = 48;  // the longest in the table has 47 bytes
-constexpr std::size_t decimal_max = 20;
-static_assert(chunked_line.size() <= length_name.size() + decimal_max + 2, "head_bound counts the one or the other");
-
-inline char* put(char* out, std::string_view text) noexcept {
-  if (text.empty()) return out;  // its pointer may be null, which memcpy must not see
-  std::memcpy(out, text.data(), text.size());
-  return out + text.size();
-}
-
-/// The same for what is nearly always 8 to 64 bytes long: two or four moves that may overlap, and no call.
-inline char* put_short(char* out, std::string_view text) noexcept {
-  const std::size_t size = text.size();
-  if (size < 8 || size > 64) return put(out, text);
-  const char* const from = text.data();
-  if (size < 16) {
-    std::memcpy(out, from, 8);
-    std::memcpy(out + size - 8, from + size - 8, 8);
-    return out + size;
-  }
-  if (size > 32) {
-    std::memcpy(out + 16, from + 16, 16);
-    std::memcpy(out + size - 32, from + size - 32, 16);
-  }
-  std::memcpy(out, from, 16);
-  std::memcpy(out + size - 16, from + size - 16, 16);
-  return out + size;
-}
-
 char* put_unnamed_status(char* out, std::uint16_t status) noexcept {
-  out = put(out, "HTTP/1.1 ");
+  out = detail::put(out, "HTTP/1.1 ");
   *out++ = static_cast<char>('0' + status / 100 % 10);  // three digits whatever the number
   *out++ = static_cast<char>('0' + status / 10 % 10);
   *out++ = static_cast<char>('0' + status % 10);
-  return put(out, " Unknown\r\n");
+  return detail::put(out, " Unknown\r\n");
 }
-
-/// Source: RFC 9110 8.6: no Content-Length with 1xx and 204. For 304 it would have to be that of the 200.
-bool may_have_length(std::uint16_t status) noexcept { return status >= 200 && status != 204 && status != 304; }
 
 }  // namespace
 
@@ -153,55 +116,26 @@ std::string_view status_line(std::uint16_t status) noexcept {
 }
 
 char* write_decimal(char* out, std::uint64_t number) noexcept {
-  char digits[decimal_max];
-  char* first = digits + decimal_max;
-  while (number >= 100) {
-    first -= 2;
-    std::memcpy(first, &digit_pairs[number % 100 * 2], 2);
-    number /= 100;
+  std::size_t size = 1;
+  for (std::uint64_t rest = number; rest >= 10; rest /= 10) ++size;
+  char* const end = out + size;
+  char* p = end;
+  for (; number >= 100; number /= 100) {
+    p -= 2;
+    std::memcpy(p, &digit_pairs[number % 100 * 2], 2);
   }
-  if (number >= 10) {
-    first -= 2;
-    std::memcpy(first, &digit_pairs[number * 2], 2);
-  } else {
-    *--first = static_cast<char>('0' + number);
-  }
-  return put(out, {first, static_cast<std::size_t>(digits + decimal_max - first)});
+  if (number >= 10) std::memcpy(out, &digit_pairs[number * 2], 2);
+  else *out = static_cast<char>('0' + number);
+  return end;
 }
 
-std::size_t head_bound(const ResponseHead& head) noexcept {
-  return status_line_max + DateLine::line_size + type_name.size() + head.content_type.size() + 2 + length_name.size() +
-         decimal_max + 2 + keep_alive_line.size() + head.fields.size() + 2;
+char* put_status(char* out, std::uint16_t status) noexcept {
+  const std::string_view line = status_line(status);
+  return line.empty() ? put_unnamed_status(out, status) : detail::put(out, line);
 }
 
 char* write_head(char* out, const ResponseHead& head, const DateLine& date, std::string_view body) noexcept {
-  if (head.status == 200) {
-    out = date.put_ok_start(out);
-  } else {
-    const std::string_view line = status_line(head.status);
-    out = line.empty() ? put_unnamed_status(out, head.status) : put(out, line);
-    out = put(out, date.line());
-  }
-  if (!head.content_type.empty()) {
-    out = put(out, type_name);
-    out = put_short(out, head.content_type);
-    out = put(out, "\r\n");
-  }
-  if (head.chunked) {
-    out = put(out, chunked_line);
-  } else if (head.length && may_have_length(head.status)) {
-    out = put(out, length_name);
-    out = write_decimal(out, head.content_length);
-    out = put(out, "\r\n");
-  }
-  switch (head.connection) {
-    case ResponseHead::Connection::implicit: break;
-    case ResponseHead::Connection::close: out = put(out, close_line); break;
-    case ResponseHead::Connection::keep_alive: out = put(out, keep_alive_line); break;
-  }
-  out = put(out, head.fields);
-  out = put(out, "\r\n");
-  return put_short(out, body);
+  return compose_head(out, head, date, body);
 }
 
 }  // namespace sluice::http

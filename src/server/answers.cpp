@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/inline.hpp"
 #include "http/head_writer.hpp"
 #include "server/connection.hpp"
 #include "server/deadline.hpp"
@@ -57,25 +58,35 @@ bool Connection::is_last_request() const noexcept {
 
 bool Connection::must_close() const noexcept { return is_last_request() || rest_of_body() == Rest::large; }
 
-void Connection::write_head(const http::ResponseHead& head, std::string_view small_body) {
+SLUICE_INLINE void Connection::place_head(const http::ResponseHead& head, std::string_view small_body) {
   base::BlockPool& blocks = shard_->blocks();
   const std::size_t bound = http::head_bound(head) + small_body.size();
-  if (bound <= net::OutputChain::reserve_max) {
-    char* const start = out.reserve(blocks, bound);
-    const char* const end = http::write_head(start, head, shard_->date(), small_body);
-    const auto size = static_cast<std::size_t>(end - start);
-    out.commit(size);
-    blocks.count_copied(size);
+  if (bound > net::OutputChain::reserve_max) [[unlikely]] {
+    const http::ResponseHead copy = head;  // so that the usual one need not be in memory
+    write_large_head(copy, small_body);
     return;
   }
-  std::string large(bound, '\0');  // many or long fields: rare enough to pay for
+  char* const start = out.reserve(blocks, bound);
+  const char* const end = http::compose_head(start, head, shard_->date(), small_body);
+  const auto size = static_cast<std::size_t>(end - start);
+  out.commit(size);
+  blocks.count_copied(size);
+}
+
+[[gnu::noinline]] void Connection::write_head(const http::ResponseHead& head, std::string_view small_body) {
+  place_head(head, small_body);
+}
+
+// Many or long fields: rare enough to pay for.
+[[gnu::noinline]] void Connection::write_large_head(const http::ResponseHead& head, std::string_view small_body) {
+  std::string large(http::head_bound(head), '\0');
   char* const end = http::write_head(large.data(), head, shard_->date());
   large.resize(static_cast<std::size_t>(end - large.data()));
   large.append(small_body);
-  out.append(blocks, large);
+  out.append(shard_->blocks(), large);
 }
 
-void Connection::write_body(Response& response) {
+[[gnu::noinline]] void Connection::write_body(Response& response) {
   constexpr std::size_t piece_max = std::size_t{1} << 30;
   base::BlockPool& blocks = shard_->blocks();
   if (auto file = ResponseAccess::file(response)) {
@@ -109,6 +120,23 @@ void Connection::write_file(std::shared_ptr<const FileBody> body) {
 void Connection::write_response(Response& response) {
   constexpr std::size_t copied_max = 2048;
   const bool close = must_close() || ResponseAccess::close(response);
+  const bool in_file = ResponseAccess::in_file(response);
+  const std::string_view body = response.body();
+  const bool small = body.size() <= copied_max && !in_file;
+  const bool plain = !close && !exchange_->head.keep_alive_1_0 && !exchange_->guard.is_head();
+  if (small && plain && response.status() == 200) [[likely]] {
+    place_head({.content_type = ResponseAccess::content_type(response),
+                .fields = ResponseAccess::fields(response),
+                .content_length = body.size()},
+               body);  // what is not named here is known while compiling
+  } else {
+    write_rare_response(response, close, small);
+  }
+  sent_answer();
+  leave_exchange(close);
+}
+
+[[gnu::noinline]] void Connection::write_rare_response(Response& response, bool close, bool small) {
   http::ResponseHead head;
   head.status = static_cast<std::uint16_t>(response.status());
   head.content_type = ResponseAccess::content_type(response);
@@ -117,11 +145,8 @@ void Connection::write_response(Response& response) {
   if (close) head.connection = http::ResponseHead::Connection::close;
   else if (exchange_->head.keep_alive_1_0) head.connection = http::ResponseHead::Connection::keep_alive;
   const bool bodiless = head_only() || head.status == 204 || head.status == 304;
-  const bool copied = !bodiless && head.content_length <= copied_max && !ResponseAccess::in_file(response);
-  write_head(head, copied ? response.body() : std::string_view{});
-  if (!bodiless && !copied) write_body(response);
-  sent_answer();
-  leave_exchange(close);
+  write_head(head, small && !bodiless ? response.body() : std::string_view{});
+  if (!small && !bodiless) write_body(response);
 }
 
 void Connection::write_fixed(int status, std::string_view fields, bool close) {
@@ -142,6 +167,14 @@ void Connection::sent_answer() noexcept {
   expect_progress();
 }
 
+void Connection::expect_progress() noexcept {
+  if (write_deadline_ == base::never) {
+    write_deadline_ = shard_->now() + shard_->limits().write_timeout;
+    shard_->loop().arm(*this, write_deadline_);
+  }
+  shard_->loop().touch(*this);
+}
+
 void Connection::leave_exchange(bool close) {
   const Rest rest = rest_of_body();
   Exchange& answered = *std::exchange(exchange_, nullptr);  // still the shard's; whoever delivered it frees it
@@ -160,8 +193,12 @@ void Connection::answer_claimed(Exchange& x) {
     refused_in_a_row_ = 0;
     if (x.outflow() != nullptr) begin_streaming(*response);
     else write_response(*response);
-    return;
+  } else {
+    answer_fixed(x);
   }
+}
+
+[[gnu::noinline]] void Connection::answer_fixed(Exchange& x) {
   const Claim outcome = x.claim.load(std::memory_order_acquire);
   if (outcome == Claim::expired && answer_degraded(ShedReason::infeasible)) return;
   if (outcome == Claim::shed && answer_degraded(ShedReason::queue_full)) return;
@@ -230,7 +267,7 @@ void Connection::refuse(http::Reject reject) {
   begin_closing();
 }
 
-void Connection::shed(ShedReason reason, bool body_withheld) {
+[[gnu::noinline]] void Connection::shed(ShedReason reason, bool body_withheld) {
   Exchange& x = *exchange_;
   admission::Tally& tally = shard_->tally(*x.route->lane);
   tally.shed[static_cast<std::size_t>(reason)].add_owned();

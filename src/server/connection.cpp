@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/inline.hpp"
 #include "server/shard.hpp"
 
 namespace sluice::detail {
@@ -39,6 +40,10 @@ void Connection::input(std::span<char> bytes) {
     const std::size_t used = process(bytes);
     if (used < bytes.size() && state_ < State::closing) keep(bytes.subspan(used));
   }
+  const bool nothing_to_change =
+      state_ == State::idle && kept_.empty() && !reading_paused && shard_->pressure() < Pressure::hold;
+  if (nothing_to_change) [[likely]]
+    return;
   if (shard_->memory_tight()) keep_little();
   update_reading();
 }
@@ -114,10 +119,11 @@ std::size_t Connection::process(std::span<char> bytes) {
       default: return used;
     }
     used += step;
+    if (used == bytes.size() && state_ == State::idle) return used;
   }
 }
 
-std::size_t Connection::read_head(std::span<char> bytes) {
+SLUICE_INLINE std::size_t Connection::read_head(std::span<char> bytes) {
   Exchange& x = *exchange_;
   const bool fresh = x.guard.head_size() == 0;
   http::HeadMemory& memory = shard_->head_memory();
@@ -133,16 +139,11 @@ std::size_t Connection::read_head(std::span<char> bytes) {
   const std::size_t size = x.guard.head_size();
   x.head_bytes = bytes.data();
   x.head_size = size;
-  const std::span<char> behind = bytes.subspan(size);
-  if (known && memory.route() != http::HeadMemory::nowhere) {
-    x.match.kind = Match::Kind::found;
-    x.match.route = memory.route();
-    return size + follow_route(behind);
-  }
-  return size + route_request(behind);
+  if (!find_route(known)) return size;
+  return size + follow_route(bytes.subspan(size));
 }
 
-bool Connection::parse_head(std::span<char> head) {
+SLUICE_INLINE bool Connection::parse_head(std::span<char> head) {
   Exchange& x = *exchange_;
   if (const auto parsed = shard_->parser().parse(head, x.guard, x.head); !parsed) {
     refuse(parsed.error());
@@ -152,32 +153,39 @@ bool Connection::parse_head(std::span<char> head) {
   return true;
 }
 
-std::size_t Connection::route_request(std::span<char> behind) {
+/// False: there is none, and the client has been told.
+SLUICE_INLINE bool Connection::find_route(bool known) {
   Exchange& x = *exchange_;
+  http::HeadMemory& memory = shard_->head_memory();
   const std::string_view path = x.head.path.in(x.head_bytes);
-  if (const std::uint32_t route = shard_->core().table().match_static(x.head.method, path); route != RouteTable::none) {
-    x.match.kind = Match::Kind::found;
-    x.match.route = route;
-    shard_->head_memory().lead_to(route);
-    return follow_route(behind);
+  std::uint32_t route = known ? memory.route() : http::HeadMemory::nowhere;
+  if (route == http::HeadMemory::nowhere) {
+    route = shard_->core().table().match_static(x.head.method, path);
+    if (route == RouteTable::none) return find_route_by_pattern(path);
+    memory.lead_to(route);
   }
-  if (x.head.target.in(x.head_bytes) == "*") {
-    answer_options();
-    return 0;
-  }
-  x.match = shard_->core().table().match(x.head.method, path, x.path_scratch);
-  if (x.match.kind == Match::Kind::not_found) {
-    answer_early(404);
-    return 0;
-  }
-  if (x.match.kind == Match::Kind::method_not_allowed) {
-    answer_not_allowed(x.match.allowed);
-    return 0;
-  }
-  return follow_route(behind);
+  x.match.kind = Match::Kind::found;
+  x.match.route = route;
+  return true;
 }
 
-std::size_t Connection::follow_route(std::span<char> behind) {
+bool Connection::find_route_by_pattern(std::string_view path) {
+  Exchange& x = *exchange_;
+  if (x.head.target.in(x.head_bytes) == "*") {
+    answer_options();
+    return false;
+  }
+  x.match = shard_->core().table().match(x.head.method, path, x.path_scratch);
+  if (x.path_scratch.capacity() > 256) x.note_more();  // not to be kept
+  switch (x.match.kind) {
+    case Match::Kind::found: return true;
+    case Match::Kind::not_found: answer_early(404); return false;
+    case Match::Kind::method_not_allowed: answer_not_allowed(x.match.allowed); return false;
+  }
+  return false;
+}
+
+SLUICE_INLINE std::size_t Connection::follow_route(std::span<char> behind) {
   Exchange& x = *exchange_;
   x.route = &shard_->core().route(x.match.route);
   if (x.head.content_length > x.route->body_bytes_max) {
@@ -189,7 +197,7 @@ std::size_t Connection::follow_route(std::span<char> behind) {
   return begin_body(behind);
 }
 
-std::size_t Connection::begin_body(std::span<char> behind) {
+SLUICE_INLINE std::size_t Connection::begin_body(std::span<char> behind) {
   Exchange& x = *exchange_;
   alone_ = false;
   const bool none =
@@ -508,7 +516,7 @@ void Connection::begin_closing() noexcept {
 
 // A client that asked for the end and has sent all it had sends nothing more (RFC 9112, 9.6): nothing can come that would
 // make a reset of the close, so there is nothing to wait for.
-void Connection::end_behind_answer(const http::Head& head) noexcept {
+[[gnu::noinline]] void Connection::end_behind_answer(const http::Head& head) noexcept {
   const bool at_once = alone_ && head.close;
   begin_closing();
   if (at_once) shard_->loop().close_after_flush(*this);

@@ -81,11 +81,12 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
  private:
   // Reading (connection.cpp); handing over (dispatch.cpp)
   std::size_t process(std::span<char> bytes);
-  std::size_t read_head(std::span<char> bytes);
-  bool parse_head(std::span<char> head);
-  std::size_t route_request(std::span<char> behind);
-  std::size_t follow_route(std::span<char> behind);
-  std::size_t begin_body(std::span<char> behind);
+  inline std::size_t read_head(std::span<char> bytes);
+  inline bool parse_head(std::span<char> head);
+  inline bool find_route(bool known);
+  bool find_route_by_pattern(std::string_view path);
+  inline std::size_t follow_route(std::span<char> behind);
+  inline std::size_t begin_body(std::span<char> behind);
   std::size_t read_body(std::span<char> bytes);
   std::size_t read_fixed_body(std::span<char> bytes);
   std::size_t read_chunked_body(std::span<char> bytes);
@@ -94,8 +95,10 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   bool expectation_refused();
   admission::ArrivalView arrival_view() const noexcept;
   void dispatch();
+  void pass_gate(admission::Tally& tally);
+  void serve_in_place(admission::Tally& tally);
   /// Whether the handler had an answer at hand, without a permit.
-  bool answered_first(const admission::ArrivalView& arrival);
+  bool answered_first();
   void admit(const admission::ArrivalView& arrival);
   std::uint64_t client_of(Exchange& exchange) const;
   void phase_over();
@@ -106,7 +109,10 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   // Bodies in pieces (streaming.cpp)
   enum class Rest : std::uint8_t { none, small, large };
   /// What is still to come of the current exchange's streamed body: nothing, what can be thrown away, or more.
-  Rest rest_of_body() const noexcept;
+  Rest rest_of_body() const noexcept {
+    return exchange_ == nullptr || exchange_->inflow == nullptr ? Rest::none : rest_of_streamed_body();
+  }
+  Rest rest_of_streamed_body() const noexcept;
   std::size_t begin_streamed_body();
   std::size_t feed_body(std::span<char> bytes);
   std::size_t feed_fixed_body(std::span<char> piece);
@@ -145,9 +151,13 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   bool spent_on_arrival();
   /// By the claim: the work's answer, or a fixed one. Leaves the exchange to whoever called.
   void answer_claimed(Exchange& exchange);
+  void answer_fixed(Exchange& exchange);
   void write_response(Response& response);
+  void write_rare_response(Response& response, bool close, bool small);
   void write_fixed(int status, std::string_view fields, bool close);
+  inline void place_head(const http::ResponseHead& head, std::string_view small_body);
   void write_head(const http::ResponseHead& head, std::string_view small_body);
+  void write_large_head(const http::ResponseHead& head, std::string_view small_body);
   void write_body(Response& response);
   void write_file(std::shared_ptr<const FileBody> body);
   void sent_answer() noexcept;

@@ -40,6 +40,7 @@ void check_deadline_headers(const std::vector<DeadlineHeader>& headers) {
 Core::Core(std::unique_ptr<RouterState> routes, ServerOptions options, const base::Clock& clock, const Hosts& hosts)
     : routes_{std::move(routes)}, options_{std::move(options)}, clock_{clock} {
   if (routes_ == nullptr) fail("router: it was moved from");
+  for (Route& route : routes_->routes) by_index_.push_back(&route);
   check_options();
   client_seed_ = std::hash<std::string>{}(std::to_string(clock_.now().time_since_epoch().count())) | 1;
   build_pools(hosts);
@@ -111,6 +112,7 @@ std::string_view Core::fixed_body(int status) const noexcept {
 void Core::log(LogEvent::Level level, std::string_view what, std::string_view route,
                std::string_view detail) const noexcept {
   if (!options_.log) return;
+  log_calls_.fetch_add(1, std::memory_order_relaxed);
   try {
     options_.log({level, what, route, detail});
   } catch (...) {  // a log hook that throws has no better place to say so

@@ -38,7 +38,7 @@ class Core {
     while (wanted < seen && !drain_deadline_.compare_exchange_weak(seen, wanted)) {}
   }
   RouteTable& table() noexcept { return routes_->table; }
-  Route& route(std::uint32_t index) noexcept { return routes_->routes[index]; }
+  Route& route(std::uint32_t index) noexcept { return *by_index_[index]; }
   std::deque<Route>& routes() noexcept { return routes_->routes; }
   /// The pool behind a lane; nullptr: its work needs no thread.
   admission::Pool* pool_of(const admission::Lane& lane) noexcept;
@@ -57,6 +57,9 @@ class Core {
   /// Calls the log hook, if there is one. Swallows what it throws.
   void log(LogEvent::Level level, std::string_view what, std::string_view route,
            std::string_view detail) const noexcept;
+
+  /// How often a log hook was called, by any thread; wraps.
+  std::uint32_t log_calls() const noexcept { return log_calls_.load(std::memory_order_relaxed); }
 
   Report report() const;
   /// Every lane's counters: sums over the tallies of all loops and the shared one. Thread: any.
@@ -80,6 +83,7 @@ class Core {
   base::Duration lane_budget(const admission::Lane& lane) const noexcept;
 
   std::unique_ptr<RouterState> routes_;
+  std::vector<Route*> by_index_;  // into routes_
   const ServerOptions options_;
   const base::Clock& clock_;
   struct NamedPool {
@@ -103,6 +107,7 @@ class Core {
   std::deque<admission::RateLimiter> rate_limiters_;
   std::uint64_t client_seed_ = 0;
   std::vector<std::pair<int, std::string>> fixed_bodies_;
+  mutable std::atomic<std::uint32_t> log_calls_{0};
   std::atomic<base::Duration::rep> drain_deadline_{base::never.time_since_epoch().count()};
 };
 

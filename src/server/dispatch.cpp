@@ -24,6 +24,7 @@ bool Connection::expectation_met(std::span<char> behind) {
     return true;
   }
   if (x.route->options.stream_body) {  // its reader decides
+    x.note_more();
     x.continue_owed = true;
     return true;
   }
@@ -69,25 +70,33 @@ void Connection::dispatch() {
   x.tag = x.match.route;
   admission::Tally& tally = shard_->tally(*route.lane);
   tally.received.add_owned();
+  for_exempt_ = route.options.criticality == Criticality::exempt;
+  const bool open = !shard_->draining() && !shard_->memory_tight() && route.rate_limiter == nullptr;
+  if (open && route.in_place) [[likely]]
+    serve_in_place(tally);
+  else pass_gate(tally);
+}
+
+[[gnu::noinline]] void Connection::pass_gate(admission::Tally& tally) {
+  Exchange& x = *exchange_;
+  Route& route = *x.route;
   const admission::ArrivalView arrival = arrival_view();
-  for_exempt_ = arrival.criticality == Criticality::exempt;
-  if (route.rate_limiter != nullptr && !admission::judge(arrival) && !route.rate_limiter->take(shard_->now())) {
+  const std::optional<ShedReason> refused = admission::judge(arrival);
+  if (route.rate_limiter != nullptr && !refused && !route.rate_limiter->take(shard_->now())) {
     shed(ShedReason::rate_limited, false);
     return;
   }
   if (needs_permit(route.handler.runs())) {
-    if (route.handler.answers_first() && answered_first(arrival)) return;
+    if (!refused && route.handler.answers_first() && answered_first()) return;
     admit(arrival);
     return;
   }
-  if (const auto reason = admission::judge(arrival)) {
-    shed(*reason, false);
+  if (refused) {
+    shed(*refused, false);
     return;
   }
   if (route.in_place) {
-    shard_->run_in_place(x);
-    answer_claimed(x);
-    shard_->free(x);
+    serve_in_place(tally);
     return;
   }
   tally.inlined.add_owned();
@@ -98,15 +107,43 @@ void Connection::dispatch() {
   run_on_loop();
 }
 
-bool Connection::answered_first(const admission::ArrivalView& arrival) {
+// A plain function from request to response: nobody else can have a handle, so that its answer need not be kept.
+[[gnu::flatten]] void Connection::serve_in_place(admission::Tally& tally) {
+  struct Room {
+    Room() noexcept {}
+    Room(const Room&) = delete;
+    Room& operator=(const Room&) = delete;
+    ~Room() {
+      if (taken) std::destroy_at(&response);
+    }
+    union {
+      Response response;
+    };
+    bool taken = false;
+  } room;
   Exchange& x = *exchange_;
-  if (x.inflow != nullptr || admission::judge(arrival) || !x.answer_first()) return false;
+  shard_->guard().enter(*x.route);
+  room.taken = x.run_in_place(tally, &room.response);
+  shard_->guard().leave();
+  if (room.taken && !shard_->draining()) [[likely]] {
+    refused_in_a_row_ = 0;
+    write_response(room.response);
+  } else {
+    if (room.taken) x.keep_answer(std::move(room.response));
+    answer_claimed(x);
+  }
+  shard_->free(x);
+}
+
+[[gnu::noinline]] bool Connection::answered_first() {
+  Exchange& x = *exchange_;
+  if (x.inflow != nullptr || !x.answer_first()) return false;
   answer_claimed(x);
   shard_->free(x);
   return true;
 }
 
-void Connection::admit(const admission::ArrivalView& arrival) {
+[[gnu::noinline]] void Connection::admit(const admission::ArrivalView& arrival) {
   Exchange& x = *exchange_;
   Route& route = *x.route;
   // A look without the lock first: far above capacity most arrivals end here.
@@ -152,7 +189,7 @@ std::uint64_t Connection::client_of(Exchange& x) const {
   return core.client_hash(std::string_view{peer}.substr(0, peer.rfind(':')));
 }
 
-void Connection::run_on_loop() {
+[[gnu::noinline]] void Connection::run_on_loop() {
   Exchange& x = *exchange_;
   const auto end = shard_->run_frame(x);
   if (!end.deliver) {  // it answers later

@@ -33,12 +33,8 @@ std::string_view text_of(const std::exception_ptr& error, std::string& keeper) {
 
 }  // namespace
 
-void Exchange::open(Shard& home, std::uint32_t slot_of_connection, std::uint32_t generation_of_connection) noexcept {
+void Exchange::settle_in(Shard& home) noexcept {
   home_ = &home;
-  connection_slot = slot_of_connection;
-  connection_generation = generation_of_connection;
-  claim.store(Claim::idle, std::memory_order_relaxed);
-  guard.reset();
   own_head_buffer = base::Buffer{home.blocks()};
   own_body = base::Buffer{home.blocks()};
 }
@@ -58,6 +54,7 @@ Response* Exchange::response() noexcept {
 
 void Exchange::own_head() {
   if (!own_head_buffer.empty()) return;
+  note_more();
   const char* const old = head_bytes;
   own_head_buffer.append({old, head_size});
   head_bytes = own_head_buffer.data();
@@ -68,33 +65,16 @@ void Exchange::own_head() {
   }
 }
 
-void Exchange::clear() noexcept {
+[[gnu::noinline]] void Exchange::clear_more() noexcept {
+  has_more_.store(false, std::memory_order_relaxed);
   own_head_buffer.clear();
   own_body.clear();
-  body = {};
-  match.param_count = 0;
-  route = nullptr;
-  lane = nullptr;
-  body_received = 0;
   held_until = {};
   permit = zombie = counted = immediate = false;
-  if (has_response_) response_.reset();
-  has_response_ = false;
-  stop_requested_.store(false, std::memory_order_relaxed);
-  if (head.framing == http::Framing::chunked) chunked.reset();
-  if (peer_ || !edits_.empty() || !decoded_.empty() || stop_.load(std::memory_order_relaxed) != nullptr) clear_rare();
-  if (inflow || reader_taken_.load(std::memory_order_relaxed) || outflow() || !calls_.empty()) clear_streams();
-  if (path_scratch.capacity() > 256) path_scratch = std::string{};
-}
-
-void Exchange::clear_rare() noexcept {
   peer_.reset();
   edits_.clear();
   decoded_.clear();
   delete stop_.exchange(nullptr, std::memory_order_relaxed);
-}
-
-void Exchange::clear_streams() noexcept {
   inflow.reset();
   delete outflow_.exchange(nullptr, std::memory_order_relaxed);
   reader_taken_.store(false, std::memory_order_relaxed);
@@ -103,6 +83,7 @@ void Exchange::clear_streams() noexcept {
   rate_from = 0;
   continue_owed = chunks = closes = false;
   trailers.clear();
+  if (path_scratch.capacity() > 256) path_scratch = std::string{};
 }
 
 // ---- stopping
@@ -115,6 +96,7 @@ void Exchange::request_stop() noexcept {
 
 std::stop_token Exchange::stop_token() {
   if (const std::stop_source* source = stop_.load(std::memory_order_acquire)) return source->get_token();
+  note_more();
   auto made = std::make_unique<std::stop_source>();
   std::stop_source* expected = nullptr;
   if (!stop_.compare_exchange_strong(expected, made.get(), std::memory_order_seq_cst)) return expected->get_token();
@@ -206,7 +188,7 @@ Sent Exchange::fail(std::exception_ptr error) noexcept {
   }
 }
 
-void Exchange::log_problem(const Problem& problem) const noexcept {
+[[gnu::noinline]] void Exchange::log_problem(const Problem& problem) const noexcept {
   const LogEvent::Level level = problem.status() >= 500 ? LogEvent::Level::error : LogEvent::Level::info;
   home_->core().log(level, "problem", route->pattern, problem.cause().empty() ? problem.title() : problem.cause());
 }
@@ -303,28 +285,17 @@ bool Exchange::invoke() noexcept {
   return answered;
 }
 
-void Exchange::run_in_place() noexcept {
-  Tally& tally = home_->tally(*route->lane);
+bool Exchange::run_in_place(Tally& tally, void* place) noexcept {
   tally.inlined.add_owned();
   tally.started.add_owned();
   tally.running.add_owned();
   claim.store(Claim::running, std::memory_order_relaxed);
-  const bool threw = call_user([&] {
-    std::destroy_at(&response_);  // the handler's return value is built in its place
-    struct Rebuild {
-      Response* place;
-      ~Rebuild() {
-        if (place != nullptr) std::construct_at(place);
-      }
-    } rebuild{&response_};
-    ::new (static_cast<void*>(&response_)) Response(route->handler.answer(request_));
-    rebuild.place = nullptr;
-  });
-  if (threw) return;
-  has_response_ = true;
+  const bool threw = call_user([&] { ::new (place) Response(route->handler.answer(request_)); });
+  if (threw) return false;
   claim.store(Claim::responded, std::memory_order_relaxed);
   tally.running.add_owned(admission::minus_one);
   tally.responded.add_owned();
+  return true;
 }
 
 bool Exchange::answer_first() noexcept {
@@ -382,7 +353,7 @@ Exchange::Expectation Exchange::ask_about_expectation() noexcept {
   }
 }
 
-bool Exchange::fail_frame(const Problem* problem) noexcept {
+[[gnu::noinline]] bool Exchange::fail_frame(const Problem* problem) noexcept {
   Response response;
   bool rendered = false;
   try {

@@ -49,13 +49,35 @@ class Exchange final : public admission::Job,
   std::uint32_t generation = 0;
 
   // ---- loop thread, before the handler starts; read-only while it is pinned
-  void open(Shard& home, std::uint32_t connection_slot, std::uint32_t connection_generation) noexcept;
+  void open(Shard& home, std::uint32_t of_slot, std::uint32_t of_generation) noexcept {
+    if (home_ == nullptr) settle_in(home);
+    connection_slot = of_slot;
+    connection_generation = of_generation;
+    claim.store(admission::Claim::idle, std::memory_order_relaxed);
+    guard.reset();
+  }
   /// Copies the head's bytes, so that they outlive the Io's buffer; views into the old place move along.
   void own_head();
   /// As own_head, and remembers who the client is: from here on the connection may end while the work goes on.
   void own_bytes(int fd);
   /// Everything goes back to its pool; the last thing before the slab gets it.
-  void clear() noexcept;
+  void clear() noexcept {
+    if (has_more()) [[unlikely]]
+      clear_more();
+    body = {};
+    match.param_count = 0;
+    route = nullptr;
+    lane = nullptr;
+    body_received = 0;
+    if (has_response_) response_.reset();
+    has_response_ = false;
+    stop_requested_.store(false, std::memory_order_relaxed);
+    if (head.framing == http::Framing::chunked) chunked.reset();
+  }
+  /// It owns its bytes, is in a list or a count of its shard's, or has something else that a request answered in place
+  /// has not: there is more to clear. Thread: any that pins it.
+  void note_more() noexcept { has_more_.store(true, std::memory_order_relaxed); }
+  bool has_more() const noexcept { return has_more_.load(std::memory_order_relaxed); }
 
   http::HeadGuard guard;
   http::ChunkedDecoder chunked;
@@ -75,14 +97,14 @@ class Exchange final : public admission::Job,
   ShedReason refused = ShedReason::queue_full;  // while its 503 is held back
   base::TimePoint held_until{};  // when its body's wait for memory ends; {}: it has not waited
   std::unique_ptr<Inflow> inflow;  // of a streamed body; null: there is none to come
-  base::TimePoint rate_since{};    // loop only: since when its reader has waited, as far as the minimum rate goes
-  std::uint64_t rate_from = 0;     // loop only: what had come by then
-  bool continue_owed = false;      // loop only: the client waits for a 100
-  bool chunks = false;             // loop only: its streamed answer is chunked
-  std::string trailers{};          // loop only: of its request body, as they come
-  bool closes = false;             // loop only: the connection ends behind its streamed answer
-  bool zombie = false;    // claimed by the loop while its work goes on
-  bool counted = false;   // in its connection's in-flight number
+  base::TimePoint rate_since{};  // loop only: since when its reader has waited, as far as the minimum rate goes
+  std::uint64_t rate_from = 0;  // loop only: what had come by then
+  bool continue_owed = false;  // loop only: the client waits for a 100
+  bool chunks = false;  // loop only: its streamed answer is chunked
+  std::string trailers{};  // loop only: of its request body, as they come
+  bool closes = false;  // loop only: the connection ends behind its streamed answer
+  bool zombie = false;  // claimed by the loop while its work goes on
+  bool counted = false;  // in its connection's in-flight number
 
   // ---- any thread
   Request& request() noexcept { return request_; }
@@ -114,7 +136,10 @@ class Exchange final : public admission::Job,
   /// The loop is to look at the bodies. Thread: any that pins it.
   void tell_news() noexcept;
   /// True once: whoever asks gets the reader.
-  bool take_reader() noexcept { return !reader_taken_.exchange(true, std::memory_order_relaxed); }
+  bool take_reader() noexcept {
+    note_more();
+    return !reader_taken_.exchange(true, std::memory_order_relaxed);
+  }
   /// A callback of user code that has nothing to wait for: the loop runs it soon. Thread: any that pins it.
   void call_soon(std::move_only_function<void()>&& callback);
   /// The loop looks at `watch` at that moment, or at one it was told before if that is nearer; base::never: not at all.
@@ -134,15 +159,21 @@ class Exchange final : public admission::Job,
   void run_calls() noexcept;
   /// A callback may hold the exchange's last handle: nothing of the exchange is touched here.
   static void run(Calls& calls, Core& core, const Route& route) noexcept;
-  void add_edit(std::move_only_function<void(Response&)> edit) { edits_.push_back(std::move(edit)); }
+  void add_edit(std::move_only_function<void(Response&)> edit) {
+    note_more();
+    edits_.push_back(std::move(edit));
+  }
 
   // ---- the frame
   After run() noexcept override;  // on a worker
   LifeOf<base::StdSync>::Arrival run_on_loop() noexcept;
   /// On the loop, for a plain function from request to response: there is no handle that anybody else could have, so
-  /// claim and pins need no atomics. The answer is there when it returns.
-  void run_in_place() noexcept;
-  /// On the loop, for a handler that may have its answer at hand. True: the answer is there, as after run_in_place().
+  /// claim and pins need no atomics. True: the answer has been built at `place`. False: it has thrown, and what is to be
+  /// said is here.
+  bool run_in_place(admission::Tally& tally, void* place) noexcept;
+  /// The answer it built is to be had from response().
+  void keep_answer(Response&& answer) noexcept { store(std::move(answer)); }
+  /// On the loop, for a handler that may have its answer at hand. True: the answer is here.
   bool answer_first() noexcept;
   void send_home() noexcept override;
   void send_home_unstarted() noexcept override;
@@ -178,8 +209,8 @@ class Exchange final : public admission::Job,
   /// Counts one more; `running` alone goes down.
   void count(admission::Count admission::Tally::* column,
              admission::Count admission::Tally::* second = nullptr) noexcept;
-  void clear_rare() noexcept;
-  void clear_streams() noexcept;
+  void settle_in(Shard& home) noexcept;
+  void clear_more() noexcept;
   bool unwinding_own_frame() const noexcept;
 
   Shard* home_ = nullptr;
@@ -191,6 +222,7 @@ class Exchange final : public admission::Job,
   int frame_exceptions_ = 0;  // in flight on the frame's thread when it began
   std::atomic<Outflow*> outflow_{nullptr};  // owned
   std::atomic<bool> reader_taken_{false};
+  std::atomic<bool> has_more_{false};  // what clear_more() clears is not as new
   std::vector<std::move_only_function<void()>> calls_;  // under decoded_lock_
   std::shared_ptr<Watch> watches_;  // the same; newest first
   std::vector<std::move_only_function<void(Response&)>> edits_;

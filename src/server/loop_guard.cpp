@@ -46,7 +46,7 @@ void LoopGuard::stalled(const Route& route, base::Duration held) noexcept {
   }
   unlogged_ = 0;
   core_.log(LogEvent::Level::warning, "loop_stalled", route.pattern, {detail, static_cast<std::size_t>(size)});
-  look();  // the hook's time is no handler's
+  look_again();  // the hook's time is no handler's
 }
 
 LoopStatus LoopGuard::status(const net::LoopBase& loop) const {

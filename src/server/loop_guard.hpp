@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <utility>
 
 #include "server/core.hpp"
 
@@ -18,9 +19,17 @@ class LoopGuard {
  public:
   LoopGuard(Core& core, std::size_t index) noexcept;
 
-  /// An event begins: what went before is not for the next handler to answer for.
-  void look() noexcept { seen_.store(coarse(), std::memory_order_relaxed); }
-  /// A route's code begins. Since the last look() or leave() there was only the library's own work, which is short.
+  /// An event begins, in a turn that began at `turn`: what went before is not for the next handler to answer for.
+  void look(base::TimePoint turn) noexcept {
+    const std::uint32_t log_calls = core_.log_calls();
+    if (std::exchange(log_calls_, log_calls) != log_calls) [[unlikely]]
+      look_again();  // a log hook may be slow, and is called outside of routes' code too
+    const base::Duration::rep began = turn.time_since_epoch().count();
+    if (began > seen_.load(std::memory_order_relaxed)) seen_.store(began, std::memory_order_relaxed);
+  }
+  /// The same at this moment: something has taken its time that was no route's code.
+  void look_again() noexcept { seen_.store(coarse(), std::memory_order_relaxed); }
+  /// A route's code begins. Since the last look or leave() there was only the library's own work, which is short.
   void enter(const Route& route) noexcept { running_.store(&route, std::memory_order_release); }
   /// It has returned.
   void leave() noexcept {
@@ -51,6 +60,7 @@ class LoopGuard {
   std::atomic<const Route*> running_{nullptr};
   std::atomic<base::Duration::rep> seen_;  // the last reading: in a route's code, when that began
   admission::Count stalls_;
+  std::uint32_t log_calls_ = 0;  // at the last look
   std::uint64_t unlogged_ = 0;  // stalls since the last line
   base::Duration::rep next_line_;  // not before
 };

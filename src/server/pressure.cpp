@@ -110,6 +110,7 @@ bool Connection::body_held_back(Pressure level) noexcept {
   const bool fits = x.head.framing == http::Framing::length &&
                     x.head.content_length - x.body_received <= x.own_body.capacity() - x.own_body.size();
   if (fits) return false;  // it needs no more memory, and is over the sooner
+  x.note_more();
   x.held_until = shard_->now() + PressureRelief::hold_max;
   phase_deadline_ += PressureRelief::hold_max;  // the time is ours: neither its rate nor its total time counts it
   shard_->counts().memory_pauses.add_owned();

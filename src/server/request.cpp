@@ -91,6 +91,7 @@ std::string_view Request::query(std::string_view name) const {
   }
   std::string text;
   if (!http::percent_decode(*raw, text, true)) throw Problem{400, {}, "malformed percent-escape in the query"};
+  exchange_->note_more();
   exchange_->decoded_.emplace_back(raw->data(), std::move(text));
   return exchange_->decoded_.back().second;
 }

@@ -113,7 +113,8 @@ void Response::drop_body() noexcept {
 
 void Response::reset() noexcept {
   constexpr std::size_t kept_max = 1024;  // what one answer needed is not kept for all that follow
-  if (kind_ != BodyKind::none) drop_body();
+  if (kind_ > BodyKind::fixed) drop_body();
+  kind_ = BodyKind::none;
   if (owned_.capacity() > kept_max) owned_ = std::string{};
   if (fields_.capacity() > kept_max) fields_ = std::string{};
   fields_.clear();

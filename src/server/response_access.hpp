@@ -16,10 +16,10 @@ struct ResponseAccess {
   static bool close(const Response& r) noexcept { return r.close_; }
   static bool owns_body(const Response& r) noexcept { return r.kind_ == Response::BodyKind::owned; }
   static bool shares_body(const Response& r) noexcept { return r.kind_ == Response::BodyKind::shared; }
-  static std::uint64_t body_bytes(const Response& r) noexcept {
-    return r.kind_ == Response::BodyKind::file ? file(r)->bytes : r.body().size();
-  }
+  static std::uint64_t body_bytes(const Response& r) noexcept { return in_file(r) ? file_bytes(r) : r.body().size(); }
   static bool in_file(const Response& r) noexcept { return r.kind_ == Response::BodyKind::file; }
+  /// Only if it is in a file.
+  static std::uint64_t file_bytes(const Response& r) noexcept { return file(r)->bytes; }
   /// Null if its body does not lie in a file.
   static std::shared_ptr<const FileBody> file(const Response& r) noexcept {
     if (r.kind_ != Response::BodyKind::file) return nullptr;

@@ -71,27 +71,6 @@ MethodMask with_implied(MethodMask methods) noexcept {
   return all;
 }
 
-/// Spreads the program's own patterns; what clients send can only miss. Eight bytes at a time, the last ones twice.
-std::size_t slot_hash(std::string_view path) noexcept {
-  constexpr std::uint64_t odd = 0x9E37'79B9'7F4A'7C15u;
-  const auto load = [&path](std::size_t at, std::size_t size) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, path.data() + at, size);
-    return word;
-  };
-  const std::size_t size = path.size();
-  std::uint64_t sum = size * odd;
-  if (size >= 8) {
-    for (std::size_t at = 0; at + 8 < size; at += 8) sum = (sum ^ load(at, 8)) * odd;
-    sum = (sum ^ load(size - 8, 8)) * odd;
-  } else if (size >= 4) {
-    sum = (sum ^ load(0, 4) ^ load(size - 4, 4) << 32) * odd;
-  } else if (size > 0) {
-    sum = (sum ^ load(0, 1) ^ load(size / 2, 1) << 8 ^ load(size - 1, 1) << 16) * odd;
-  }
-  return static_cast<std::size_t>(sum >> 32);  // the upper bits depend on every byte
-}
-
 }  // namespace
 
 std::string allow_header(MethodMask methods) {
@@ -239,19 +218,6 @@ void RouteTable::add(Method method, std::string_view pattern, std::uint32_t rout
 }
 
 // ---- matching ----
-
-/// The pattern without parameters that is this very path. Patterns hold no '%', so a path with one is never found.
-std::uint32_t RouteTable::find_static(std::string_view path) const noexcept {
-  // A long path is not worth hashing; also: no static pattern.
-  if (path.empty() || path.size() > static_bytes_max_) return none;
-  const std::size_t hash = slot_hash(path);
-  const std::size_t mask = static_slots_.size() - 1;
-  for (std::size_t i = hash & mask; static_slots_[i].endpoint != none; i = (i + 1) & mask) {
-    const StaticSlot& slot = static_slots_[i];
-    if (slot.hash == hash && endpoints_[slot.endpoint].pattern == path) return slot.endpoint;
-  }
-  return none;
-}
 
 /// Fills in the match if the endpoint takes the method, else notes what it would take.
 [[gnu::noinline]] bool RouteTable::settle(Method method, std::uint32_t endpoint_index, const Segments& segments,

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,6 +27,23 @@ constexpr MethodMask method_bit(Method method) noexcept {
 
 /// The value of an Allow field, for example "GET, HEAD, OPTIONS". Source: RFC 9110 10.2.1.
 std::string allow_header(MethodMask methods);
+
+/// As a == b, without a call for what is as short as most paths are.
+inline bool same_text(std::string_view a, std::string_view b) noexcept {
+  const std::size_t size = a.size();
+  if (size != b.size()) return false;
+  if (size > 16) return a == b;
+  const auto differ = [&](std::size_t at, auto word) {
+    auto other = word;
+    std::memcpy(&word, a.data() + at, sizeof word);
+    std::memcpy(&other, b.data() + at, sizeof other);
+    return word != other;
+  };
+  if (size >= 8) return !differ(0, std::uint64_t{}) && !differ(size - 8, std::uint64_t{});
+  if (size >= 4) return !differ(0, std::uint32_t{}) && !differ(size - 4, std::uint32_t{});
+  if (size == 0) return true;
+  return !differ(0, char{}) && !differ(size / 2, char{}) && !differ(size - 1, char{});
+}
 
 /// Where a path with escapes is decoded; kept by the caller and reused, so that its memory is too.
 /// After match() it holds the whole decoded path if the raw path had a '%', and is untouched if not.
@@ -129,6 +147,7 @@ class RouteTable {
   std::uint32_t insert_path(const Pattern& pattern);
   std::uint32_t find_shape(const Pattern& pattern) const;
   void insert_static(std::uint32_t endpoint);
+  static std::size_t slot_hash(std::string_view path) noexcept;
   std::uint32_t find_static(std::string_view path) const noexcept;
   std::uint32_t find_edge(const Node& node, std::string_view segment) const noexcept;
   void cut(std::string_view raw, Segments& segments) const noexcept;
@@ -142,5 +161,39 @@ class RouteTable {
   std::size_t static_bytes_max_ = 0;  // length of the longest static pattern
   std::size_t depth_max_ = 0;  // segments of the deepest pattern
 };
+
+/// Spreads the program's own patterns; what clients send can only miss. Eight bytes at a time, the last ones twice.
+inline std::size_t RouteTable::slot_hash(std::string_view path) noexcept {
+  constexpr std::uint64_t odd = 0x9E37'79B9'7F4A'7C15u;
+  const auto load = [&path](std::size_t at, std::size_t size) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, path.data() + at, size);
+    return word;
+  };
+  const std::size_t size = path.size();
+  std::uint64_t sum = size * odd;
+  if (size >= 8) {
+    for (std::size_t at = 0; at + 8 < size; at += 8) sum = (sum ^ load(at, 8)) * odd;
+    sum = (sum ^ load(size - 8, 8)) * odd;
+  } else if (size >= 4) {
+    sum = (sum ^ load(0, 4) ^ load(size - 4, 4) << 32) * odd;
+  } else if (size > 0) {
+    sum = (sum ^ load(0, 1) ^ load(size / 2, 1) << 8 ^ load(size - 1, 1) << 16) * odd;
+  }
+  return static_cast<std::size_t>(sum >> 32);  // the upper bits depend on every byte
+}
+
+/// The pattern without parameters that is this very path. Patterns hold no '%', so a path with one is never found.
+inline std::uint32_t RouteTable::find_static(std::string_view path) const noexcept {
+  // A long path is not worth hashing; also: no static pattern.
+  if (path.empty() || path.size() > static_bytes_max_) return none;
+  const std::size_t hash = slot_hash(path);
+  const std::size_t mask = static_slots_.size() - 1;
+  for (std::size_t i = hash & mask; static_slots_[i].endpoint != none; i = (i + 1) & mask) {
+    const StaticSlot& slot = static_slots_[i];
+    if (slot.hash == hash && same_text(endpoints_[slot.endpoint].pattern, path)) return slot.endpoint;
+  }
+  return none;
+}
 
 }  // namespace sluice::detail

@@ -41,7 +41,7 @@ Shard::~Shard() {
 // One of the two catch sites: no memory for one connection's event drops that connection, and says so.
 template <class F>
 void Shard::guarded(Connection& connection, F&& event) noexcept {
-  guard_.look();
+  guard_.look(now());
   try {
     event();
   } catch (const std::bad_alloc&) {
@@ -137,18 +137,12 @@ void Shard::forget(Connection& connection) noexcept {
   if (connection.base::ListNode<ReadyTag>::linked()) connection.base::ListNode<ReadyTag>::unlink();
 }
 
-void Shard::turn_ended() noexcept {
-  if (has_work()) {
-    fire_stops();
-    run_calls();
-    look_at_due();
-    resume_ready();
-  }
-  const std::size_t bytes = loop_->blocks().bytes_in_use();
-  counts_.bytes_buffered.set_owned(bytes);
-  counts_.bytes_copied.set_owned(loop_->blocks().bytes_copied());
-  relief_.turn_ended(*this, bytes, (accept_holds_ & full) != 0);
-  quit_if_drained();
+// What the turn's events left to do, user code among it.
+void Shard::work_off() noexcept {
+  fire_stops();
+  run_calls();
+  look_at_due();
+  resume_ready();
 }
 
 // Each waiting connection gets one go; what has more comes to the tail, for the next turn.
@@ -161,12 +155,6 @@ void Shard::resume_ready() noexcept {
 }
 
 // ---- exchanges
-
-Exchange* Shard::take_exchange(Connection& connection) {
-  Exchange* const exchange = exchanges_.take();
-  exchange->open(*this, connection.slot, connection.generation);
-  return exchange;
-}
 
 Connection* Shard::owner_of(const Exchange& exchange) noexcept {
   Connection* const connection = connections_.find(exchange.connection_slot, exchange.connection_generation);
@@ -191,6 +179,7 @@ void Shard::release_permit(admission::Lane& lane, admission::Ticket ticket) noex
 }
 
 void Shard::mark_zombie(Exchange& exchange) noexcept {
+  exchange.note_more();
   exchange.zombie = true;
   tally(*exchange.lane).zombies.add_owned();
   if (!exchange.permit) return;
@@ -202,8 +191,8 @@ void Shard::mark_zombie(Exchange& exchange) noexcept {
   exchange.lane->group()->mark_zombie(*exchange.lane, exchange.ticket);
 }
 
-void Shard::free(Exchange& exchange) noexcept {
-  SLUICE_ASSERT(!exchange.alive());  // what was admitted ends with an outcome
+// Off the lists and out of the counts.
+[[gnu::noinline]] void Shard::strike(Exchange& exchange) noexcept {
   if (exchange.zombie) tally(*exchange.lane).zombies.add_owned(admission::minus_one);
   if (exchange.counted) {
     Connection* const connection = connections_.find(exchange.connection_slot, exchange.connection_generation);
@@ -211,8 +200,6 @@ void Shard::free(Exchange& exchange) noexcept {
   }
   if (exchange.base::ListNode<StopListTag>::linked()) exchange.base::ListNode<StopListTag>::unlink();
   if (exchange.base::ListNode<CallListTag>::linked()) exchange.base::ListNode<CallListTag>::unlink();
-  exchange.clear();
-  exchanges_.give(exchange);
 }
 
 void Shard::abandon(Exchange& x) noexcept {
@@ -312,15 +299,16 @@ void Shard::start_granted(Exchange& x) noexcept {
 }
 
 void Shard::fire_stop_later(Exchange& exchange) noexcept {
+  exchange.note_more();
   if (!exchange.base::ListNode<StopListTag>::linked()) stops_.push_back(exchange);
 }
 
 // User code runs in the callbacks: here, and not where the stop was decided.
 void Shard::fire_stops() noexcept {
-  base::List<Exchange, StopListTag> now;
-  while (Exchange* exchange = stops_.pop_front()) now.push_back(*exchange);
-  while (Exchange* exchange = now.pop_front()) {
-    guard_.look();
+  base::List<Exchange, StopListTag> batch;
+  while (Exchange* exchange = stops_.pop_front()) batch.push_back(*exchange);
+  while (Exchange* exchange = batch.pop_front()) {
+    guard_.look(now());
     guard_.enter(*exchange->route);
     exchange->fire_stop();
     guard_.leave();
@@ -328,10 +316,10 @@ void Shard::fire_stops() noexcept {
 }
 
 void Shard::run_calls() noexcept {
-  base::List<Exchange, CallListTag> now;
-  while (Exchange* exchange = calls_.pop_front()) now.push_back(*exchange);
-  while (Exchange* exchange = now.pop_front()) {
-    guard_.look();
+  base::List<Exchange, CallListTag> batch;
+  while (Exchange* exchange = calls_.pop_front()) batch.push_back(*exchange);
+  while (Exchange* exchange = batch.pop_front()) {
+    guard_.look(now());
     guard_.enter(*exchange->route);
     exchange->run_calls();
     guard_.leave();
@@ -362,11 +350,11 @@ void Shard::settle(const std::shared_ptr<Watch>& watch, const Route* route) noex
 
 // What is settled by a look waits for the next turn.
 void Shard::look_at_due() noexcept {
-  base::List<Watch, WatchTag> now;
-  while (Watch* const watch = due_.pop_front()) now.push_back(*watch);
-  while (Watch* const watch = now.pop_front()) {
+  base::List<Watch, WatchTag> batch;
+  while (Watch* const watch = due_.pop_front()) batch.push_back(*watch);
+  while (Watch* const watch = batch.pop_front()) {
     const std::shared_ptr<Watch> held = std::move(watch->held_);
-    guard_.look();
+    guard_.look(now());
     guard_.enter(*watch->route_);
     watch->look_now(false);
     guard_.leave();

@@ -67,7 +67,15 @@ class Shard {
   void expired(net::Stream& stream) noexcept;
   void posted(net::MailNode& node) noexcept;
   void closed(net::Stream& stream) noexcept;
-  void turn_ended() noexcept;
+  void flushed() noexcept { guard_.look_again(); }
+  void turn_ended() noexcept {
+    if (has_work()) work_off();
+    const std::size_t bytes = loop_->blocks().bytes_in_use();
+    counts_.bytes_buffered.set_owned(bytes);
+    counts_.bytes_copied.set_owned(loop_->blocks().bytes_copied());
+    relief_.turn_ended(*this, bytes, (accept_holds_ & full) != 0);
+    if (draining_) quit_if_drained();
+  }
   bool has_work() const noexcept { return !ready_.empty() || !stops_.empty() || !calls_.empty() || !due_.empty(); }
   net::Stream* find(std::uint32_t slot, std::uint32_t generation) noexcept;
   void accept_paused(int reason) noexcept;
@@ -105,7 +113,7 @@ class Shard {
   http::HeadMemory& head_memory() noexcept { return head_memory_; }
   ConnectionTally& counts() noexcept { return counts_; }
   admission::Tally& tally(admission::Lane& lane) noexcept { return lane.tally(index_); }
-  http::HeadLimits head_limits() const noexcept { return head_limits_; }
+  const http::HeadLimits& head_limits() const noexcept { return head_limits_; }
   Pressure pressure() const noexcept { return relief_.level(loop_->blocks().bytes_in_use()); }
   PressureRelief& relief() noexcept { return relief_; }
   bool memory_tight() const noexcept { return pressure() == Pressure::refuse; }
@@ -125,16 +133,14 @@ class Shard {
   /// How long to hold back an answer, or not to read: different for each, so that they don't come back together.
   base::Duration refusal_delay() noexcept;
 
-  Exchange* take_exchange(Connection& connection);
+  Exchange* take_exchange(Connection& connection) {
+    Exchange* const exchange = exchanges_.take();
+    exchange->open(*this, connection.slot, connection.generation);
+    return exchange;
+  }
   /// Runs the handler on the loop and gives the permit back if that was the last pin. Writing the answer, then
   /// freeing the exchange, is the caller's.
   LifeOf<base::StdSync>::Arrival run_frame(Exchange& exchange) noexcept;
-  /// The same for a plain function: afterwards the answer is there and nothing pins the exchange.
-  void run_in_place(Exchange& exchange) noexcept {
-    guard_.enter(*exchange.route);
-    exchange.run_in_place();
-    guard_.leave();
-  }
   /// The connection of this exchange is over: claims it or takes it out of its queue.
   void abandon(Exchange& exchange) noexcept;
   /// The budget's end, or the drain's if that is nearer.
@@ -145,10 +151,17 @@ class Shard {
   Peer peer_of(int fd) const { return peer_lookup_ == nullptr ? Peer{"unknown"} : peer_lookup_(fd); }
   /// A claim by the loop while the work goes on.
   void mark_zombie(Exchange& exchange) noexcept;
-  void free(Exchange& exchange) noexcept;
+  void free(Exchange& exchange) noexcept {
+    SLUICE_ASSERT(!exchange.alive());  // what was admitted ends with an outcome
+    if (exchange.has_more()) [[unlikely]]
+      strike(exchange);
+    exchange.clear();
+    exchanges_.give(exchange);
+  }
   void fire_stop_later(Exchange& exchange) noexcept;
   /// The exchange's callbacks that are due run before this turn ends, or in the next one.
   void call_later(Exchange& exchange) noexcept {
+    exchange.note_more();
     if (!exchange.base::ListNode<CallListTag>::linked()) calls_.push_back(exchange);
   }
   /// Has the watch looked at when it wants to be; never from inside of this call.
@@ -179,6 +192,7 @@ class Shard {
   void start_granted(Exchange& exchange) noexcept;
   void home(Exchange& exchange) noexcept;
   void news_of(Exchange& exchange) noexcept;
+  void strike(Exchange& exchange) noexcept;
   void deliver_to_nobody(Exchange& exchange) noexcept;
   void adopt_orphan(Exchange& exchange) noexcept;
   void obey() noexcept;
@@ -191,6 +205,7 @@ class Shard {
   void look_at_due() noexcept;
   void look_at_armed() noexcept;
   void break_streams(Exchange& exchange) noexcept;
+  void work_off() noexcept;
   void resume_ready() noexcept;
   void ladder_window() noexcept;
   void hold_accepting(unsigned why, bool held) noexcept;

@@ -16,14 +16,15 @@ using base::TimePoint;
 std::size_t Connection::begin_streamed_body() {
   Exchange& x = *exchange_;
   x.own_head();  // the bytes it lies in end before the body does
+  x.note_more();
   x.inflow = std::make_unique<Inflow>(shard_->limits().body_window_bytes);
   dispatch();
   return 0;
 }
 
-Connection::Rest Connection::rest_of_body() const noexcept {
+Connection::Rest Connection::rest_of_streamed_body() const noexcept {
   const Exchange* const x = exchange_;
-  if (x == nullptr || x->inflow == nullptr || (x->inflow->over() && !x->inflow->failed())) return Rest::none;
+  if (x->inflow->over() && !x->inflow->failed()) return Rest::none;
   if (x->continue_owed || x->inflow->failed()) return Rest::large;
   if (x->head.framing == http::Framing::chunked) return Rest::small;  // it is cut off if it turns out to be large
   const bool small = x->head.content_length - x->body_received <= shard_->limits().linger_bytes_max;
@@ -202,14 +203,6 @@ void Connection::write_piece(std::string&& bytes, bool chunked) {
     out.append_external(blocks, view, std::move(bytes));
   }
   if (chunked) out.append(blocks, "\r\n");
-}
-
-void Connection::expect_progress() noexcept {
-  if (write_deadline_ == base::never) {
-    write_deadline_ = shard_->now() + shard_->limits().write_timeout;
-    shard_->loop().arm(*this, write_deadline_);
-  }
-  shard_->loop().touch(*this);
 }
 
 }  // namespace sluice::detail

@@ -72,6 +72,7 @@ bool may_be_trailer(std::string_view name) noexcept {
 }  // namespace
 
 bool Exchange::begin_stream(Response&& response, std::optional<std::uint64_t> length) {
+  note_more();
   auto made = std::make_unique<Outflow>(Outflow::Options{home_->limits().output_high_water, length, guard.is_head()});
   const bool edited = edits_.empty() || edit(response);
   // Built; from here on everything is a noexcept move.
@@ -104,6 +105,7 @@ void Exchange::tell_news() noexcept {
 }
 
 void Exchange::call_soon(std::move_only_function<void()>&& callback) {
+  note_more();
   {
     const std::lock_guard lock{decoded_lock_};
     calls_.push_back(std::move(callback));

@@ -157,6 +157,19 @@ TEST(RouteTable, KnowsTheSamePatternForSeveralMethods) {
 
 // ---- paths ----
 
+TEST(SameText, EveryByteCountsAtEveryLength) {
+  for (std::size_t size = 0; size <= 20; ++size) {
+    const std::string text(size, 'x');
+    EXPECT_TRUE(same_text(text, std::string(size, 'x')));
+    EXPECT_FALSE(same_text(text, text + 'x'));
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string other = text;
+      other[at] = 'y';
+      EXPECT_FALSE(same_text(text, other)) << size << " bytes, " << at;
+    }
+  }
+}
+
 TEST(RouteTable, FindsNothingWhenEmpty) {
   const RouteTable table;
   for (const std::string_view path : {"", "/", "/a", "*", "a", "/%41", "//"}) EXPECT_EQ(lookup(table, path), "404");
