@@ -94,6 +94,7 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   bool expectation_met(std::span<char> behind);
   bool expectation_refused();
   admission::ArrivalView arrival_view() const noexcept;
+  class Done;
   void dispatch();
   void pass_gate(admission::Tally& tally);
   void serve_in_place(admission::Tally& tally);

@@ -60,6 +60,22 @@ admission::ArrivalView Connection::arrival_view() const noexcept {
   return arrival;
 }
 
+/// Frees an exchange that nothing pins, also if there was no memory for its answer.
+class Connection::Done {
+ public:
+  Done(Connection& connection, Exchange& exchange) noexcept : connection_{connection}, exchange_{exchange} {}
+  Done(const Done&) = delete;
+  Done& operator=(const Done&) = delete;
+  ~Done() {
+    if (connection_.exchange_ == &exchange_) connection_.exchange_ = nullptr;
+    connection_.shard_->free(exchange_);
+  }
+
+ private:
+  Connection& connection_;
+  Exchange& exchange_;
+};
+
 void Connection::dispatch() {
   Exchange& x = *exchange_;
   Route& route = *x.route;
@@ -122,6 +138,7 @@ void Connection::dispatch() {
     bool taken = false;
   } room;
   Exchange& x = *exchange_;
+  const Done done{*this, x};
   shard_->guard().enter(*x.route);
   room.taken = x.run_in_place(tally, &room.response);
   shard_->guard().leave();
@@ -132,14 +149,13 @@ void Connection::dispatch() {
     if (room.taken) x.keep_answer(std::move(room.response));
     answer_claimed(x);
   }
-  shard_->free(x);
 }
 
 [[gnu::noinline]] bool Connection::answered_first() {
   Exchange& x = *exchange_;
   if (x.inflow != nullptr || !x.answer_first()) return false;
+  const Done done{*this, x};
   answer_claimed(x);
-  shard_->free(x);
   return true;
 }
 
@@ -196,8 +212,9 @@ std::uint64_t Connection::client_of(Exchange& x) const {
     arm();
     return;
   }
+  std::optional<Done> done;
+  if (end.free) done.emplace(*this, x);
   answer_claimed(x);
-  if (end.free) shard_->free(x);
 }
 
 void Connection::deliver(Exchange& x) {
