@@ -7,7 +7,7 @@ import re
 import sys
 
 NAMES = {"sluice, epoll": "sluice epoll", "sluice, io_uring": "sluice io_uring", "libh2o": "h2o", "Boost.Beast": "beast"}
-COLUMNS = ("depth-1", "depth-16", "browser", "post", "new-connection", "idle, bytes")  # of the README, in its order
+COLUMNS = ("depth-1", "depth-16", "browser", "post", "big", "new-connection", "idle, bytes")  # of the README, in its order
 
 
 def rows(text, heading):
