@@ -49,6 +49,9 @@ class BlockPool {
   /// Bytes that were ever copied into its memory.
   std::uint64_t bytes_copied() const noexcept { return bytes_copied_; }
   void count_copied(std::size_t bytes) noexcept { bytes_copied_ += bytes; }
+  /// Owners of foreign bytes that have ended; wraps. Their destructors are a user's code.
+  std::uint32_t owners_ended() const noexcept { return owners_ended_; }
+  void count_ended_owner() noexcept { ++owners_ended_; }
   /// Free memory kept for the next taker.
   std::size_t bytes_free() const noexcept;
   /// Gives all free memory back to the system.
@@ -70,6 +73,7 @@ class BlockPool {
   std::size_t blocks_in_use_ = 0;
   std::size_t bytes_in_use_ = 0;
   std::uint64_t bytes_copied_ = 0;
+  std::uint32_t owners_ended_ = 0;
 };
 
 /// Contiguous bytes that grow at the end and are consumed at the front; holds no memory while empty.

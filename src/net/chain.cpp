@@ -96,6 +96,7 @@ void OutputChain::drop_head(BlockPool& pool) noexcept {
   if (block.destroy != nullptr) {
     block.destroy(block.storage);
     block.destroy = nullptr;
+    pool.count_ended_owner();
   }
   pool.give(block);
 }

@@ -19,11 +19,12 @@ class LoopGuard {
  public:
   LoopGuard(Core& core, std::size_t index) noexcept;
 
-  /// An event begins, in a turn that began at `turn`: what went before is not for the next handler to answer for.
-  void look(base::TimePoint turn) noexcept {
-    const std::uint32_t log_calls = core_.log_calls();
-    if (std::exchange(log_calls_, log_calls) != log_calls) [[unlikely]]
-      look_again();  // a log hook may be slow, and is called outside of routes' code too
+  /// An event begins, in a turn that began at `turn`: what went before is not for the next handler to answer for. The
+  /// clock is read again if a user's code has run since that is no route's: a log hook, or the end of a body's owner.
+  void look(base::TimePoint turn, std::uint32_t owners_ended) noexcept {
+    const std::uint32_t foreign = core_.log_calls() + owners_ended;
+    if (std::exchange(foreign_, foreign) != foreign) [[unlikely]]
+      look_again();
     const base::Duration::rep began = turn.time_since_epoch().count();
     if (began > seen_.load(std::memory_order_relaxed)) seen_.store(began, std::memory_order_relaxed);
   }
@@ -60,7 +61,7 @@ class LoopGuard {
   std::atomic<const Route*> running_{nullptr};
   std::atomic<base::Duration::rep> seen_;  // the last reading: in a route's code, when that began
   admission::Count stalls_;
-  std::uint32_t log_calls_ = 0;  // at the last look
+  std::uint32_t foreign_ = 0;  // log calls and owners that had ended, at the last look
   std::uint64_t unlogged_ = 0;  // stalls since the last line
   base::Duration::rep next_line_;  // not before
 };

@@ -41,7 +41,7 @@ Shard::~Shard() {
 // One of the two catch sites: no memory for one connection's event drops that connection, and says so.
 template <class F>
 void Shard::guarded(Connection& connection, F&& event) noexcept {
-  guard_.look(now());
+  look();
   try {
     event();
   } catch (const std::bad_alloc&) {
@@ -308,7 +308,7 @@ void Shard::fire_stops() noexcept {
   base::List<Exchange, StopListTag> batch;
   while (Exchange* exchange = stops_.pop_front()) batch.push_back(*exchange);
   while (Exchange* exchange = batch.pop_front()) {
-    guard_.look(now());
+    look();
     guard_.enter(*exchange->route);
     exchange->fire_stop();
     guard_.leave();
@@ -319,7 +319,7 @@ void Shard::run_calls() noexcept {
   base::List<Exchange, CallListTag> batch;
   while (Exchange* exchange = calls_.pop_front()) batch.push_back(*exchange);
   while (Exchange* exchange = batch.pop_front()) {
-    guard_.look(now());
+    look();
     guard_.enter(*exchange->route);
     exchange->run_calls();
     guard_.leave();
@@ -354,7 +354,7 @@ void Shard::look_at_due() noexcept {
   while (Watch* const watch = due_.pop_front()) batch.push_back(*watch);
   while (Watch* const watch = batch.pop_front()) {
     const std::shared_ptr<Watch> held = std::move(watch->held_);
-    guard_.look(now());
+    look();
     guard_.enter(*watch->route_);
     watch->look_now(false);
     guard_.leave();

@@ -192,6 +192,7 @@ class Shard {
   void start_granted(Exchange& exchange) noexcept;
   void home(Exchange& exchange) noexcept;
   void news_of(Exchange& exchange) noexcept;
+  void look() noexcept { guard_.look(now(), loop_->blocks().owners_ended()); }
   void strike(Exchange& exchange) noexcept;
   void deliver_to_nobody(Exchange& exchange) noexcept;
   void adopt_orphan(Exchange& exchange) noexcept;
