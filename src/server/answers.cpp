@@ -273,9 +273,10 @@ void Connection::refuse(http::Reject reject) {
   tally.shed[static_cast<std::size_t>(reason)].add_owned();
   shard_->note_refusal();
   if (refused_in_a_row_ < 255) ++refused_in_a_row_;
-  if (!body_withheld && answer_degraded(reason)) {
-    shard_->free(x);
-    return;
+  if (!body_withheld) {
+    Done done{*this, x};
+    if (answer_degraded(reason)) return;
+    done.keep();
   }
   if (!body_withheld && x.inflow == nullptr && shard_->may_hold_refusals()) {
     tally.delayed.add_owned();

@@ -433,8 +433,8 @@ void Connection::end_unstarted(Claim outcome) {
     x.send_home_unstarted();  // user code: not from inside a timer
     return;
   }
+  const Done done{*this, x};
   answer_claimed(x);
-  shard_->free(x);
 }
 
 // ---- the end

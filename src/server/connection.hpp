@@ -94,7 +94,21 @@ class Connection final : public net::Stream, public base::ListNode<ReadyTag> {
   bool expectation_met(std::span<char> behind);
   bool expectation_refused();
   admission::ArrivalView arrival_view() const noexcept;
-  class Done;
+  /// Frees an exchange that nothing pins, also if there was no memory for its answer. Defined in shard.hpp.
+  class Done {
+   public:
+    Done(Connection& connection, Exchange& exchange) noexcept : connection_{connection}, exchange_{exchange} {}
+    Done(const Done&) = delete;
+    Done& operator=(const Done&) = delete;
+    inline ~Done();
+    /// It is still needed.
+    void keep() noexcept { kept_ = true; }
+
+   private:
+    Connection& connection_;
+    Exchange& exchange_;
+    bool kept_ = false;
+  };
   void dispatch();
   void pass_gate(admission::Tally& tally);
   void serve_in_place(admission::Tally& tally);

@@ -40,9 +40,8 @@ bool Connection::expectation_refused() {
     case Exchange::Expectation::refused: {
       shard_->counts().refused_requests.add_owned();
       x.head.close = true;  // whether the body comes all the same is not to be known
-      Response* const response = &x.refusal();
-      write_response(*response);
-      shard_->free(x);
+      const Done done{*this, x};
+      write_response(x.refusal());
       return true;
     }
     case Exchange::Expectation::threw: answer_early(500); return true;
@@ -59,22 +58,6 @@ admission::ArrivalView Connection::arrival_view() const noexcept {
   arrival.now = shard_->now();
   return arrival;
 }
-
-/// Frees an exchange that nothing pins, also if there was no memory for its answer.
-class Connection::Done {
- public:
-  Done(Connection& connection, Exchange& exchange) noexcept : connection_{connection}, exchange_{exchange} {}
-  Done(const Done&) = delete;
-  Done& operator=(const Done&) = delete;
-  ~Done() {
-    if (connection_.exchange_ == &exchange_) connection_.exchange_ = nullptr;
-    connection_.shard_->free(exchange_);
-  }
-
- private:
-  Connection& connection_;
-  Exchange& exchange_;
-};
 
 void Connection::dispatch() {
   Exchange& x = *exchange_;

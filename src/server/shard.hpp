@@ -258,4 +258,10 @@ class Shard {
   std::shared_ptr<void> self_;  // under it
 };
 
+inline Connection::Done::~Done() {
+  if (kept_) return;
+  if (connection_.exchange_ == &exchange_) connection_.exchange_ = nullptr;
+  connection_.shard_->free(exchange_);
+}
+
 }  // namespace sluice::detail
