@@ -130,6 +130,39 @@ TEST_F(LoopGuarded, TimeBetweenTwoHandlersIsNobodysFault) {
   EXPECT_GT(in_one_turn, 0u) << "which is the case that matters";
 }
 
+TEST_F(LoopGuarded, TheEndOfABodysOwnerIsNobodysFault) {
+  unsigned in_one_turn = 0;
+  app = Router{};  // filled anew each time
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    app.get("/", [](const Request&) { return text("plain"); });
+    app.get("/owned", [this](const Request&) {
+      const auto slow_to_end = [this](const std::string* bytes) {
+        stage->net().pass(1s);
+        delete bytes;
+      };
+      return Response{}.body(
+          SharedBytes{std::shared_ptr<const std::string>{new std::string(4'000'000, 'x'), slow_to_end}});
+    });
+    serve(seed);
+    stage->net().options().delay_max = 0s;
+    Talker& stuck = client();
+    Talker& good = client();
+    stuck.net().set_window(0);
+    stuck.get("/owned");
+    ASSERT_TRUE(until([&] { return lane("GET /owned").responded == 1; }));
+    stage->run_for(10ms);
+    const std::uint64_t turns = loop().turns;
+    stuck.net().reset();
+    good.get("/");
+    ASSERT_TRUE(until([&] { return lane("GET /").responded == 1 && tally().closed.read() == 1; }));
+    in_one_turn += loop().turns == turns + 1 ? 1u : 0u;
+    EXPECT_EQ(lane("GET /").loop_stalls, 0u);
+    good.last();
+    finish();
+  }
+  EXPECT_GT(in_one_turn, 0u) << "which is the case that matters";
+}
+
 TEST_F(LoopGuarded, OneLineASecondSaysHowManyThereWere) {
   serve();
   Talker& talker = client();
